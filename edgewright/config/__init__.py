@@ -1,0 +1,22 @@
+"""The configuration: the schema of params.yaml and its loader."""
+
+from edgewright.config.load import load, parse
+from edgewright.config.schema import (
+    Accept,
+    AqRecipe,
+    DataSource,
+    EvaluateOptions,
+    ExportOptions,
+    GqScheme,
+    ModelEntry,
+    Params,
+    Preprocess,
+    ProfileOptions,
+    Synthetic,
+    VariantEntry,
+)
+
+__all__ = [
+    "Accept", "AqRecipe", "DataSource", "EvaluateOptions", "ExportOptions", "GqScheme", "ModelEntry", "Params",
+    "Preprocess", "ProfileOptions", "Synthetic", "VariantEntry", "load", "parse",
+]

@@ -1,0 +1,271 @@
+"""The schema of params.yaml: the one place where a field of the configuration is declared."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
+
+from edgewright.errors import ConfigError, nearest
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+Task = Literal["language-modeling", "image-classification", "regression"]
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class Entry(BaseModel):
+    """A mapping of params.yaml: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputEntry(Entry):
+    """The input of a model that does not describe itself, without its batch dimension."""
+
+    shape: tuple[PositiveInt, ...]
+    dtype: Literal["float32", "int64"] = "float32"
+
+
+class Preprocess(Entry):
+    """What turns a raw image into the model's input: `((x * scale) - mean) / std` on RGB values 0 to 255, CHW."""
+
+    resize: tuple[PositiveInt, PositiveInt] | None = None
+    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+
+class ExportOptions(Entry):
+    """Shape that a program is compiled for: batch size, and tokens in a sequence (language models)."""
+
+    batch: PositiveInt = 1
+    sequence: PositiveInt = 256
+
+
+class ModelEntry(Entry):
+    """A model: a Hugging Face id or folder (`source`), a factory with safetensors weights, or a `.pt2` program."""
+
+    task: Task
+    source: str | None = None
+    factory: str | None = Field(None, pattern=r"^[\w.]+:\w+$")
+    weights: str | None = None
+    program: str | None = None
+    input: InputEntry | None = None
+    labels: tuple[str, ...] = ()
+    preprocess: Preprocess = Preprocess()
+    calibration: str
+    holdout: str
+    export: ExportOptions = ExportOptions()
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "ModelEntry":
+        if [self.source, self.factory, self.program].count(None) != 2:
+            raise ValueError("give exactly one of source, factory (with weights), program")
+        if (self.factory is None) != (self.weights is None):
+            raise ValueError("factory and weights go together")
+        if self.factory is not None and self.input is None:
+            raise ValueError("a factory needs input: {shape: [...]}")
+        return self
+
+
+class Synthetic(Entry):
+    """Seeded random input for a model without data; marked as synthetic wherever a figure of it is shown."""
+
+    distribution: Literal["normal", "uniform"] = "normal"
+    mean: float = 0.0
+    std: float = Field(1.0, gt=0)
+
+
+class DataSource(Entry):
+    """A dataset and the sample to draw from it.
+
+    `columns` maps a role (text, image, label, input) to a column; `samples` counts windows for a
+    language model and rows elsewhere, null takes all.
+    """
+
+    source: str | None = None
+    name: str | None = None
+    split: str | None = None
+    synthetic: Synthetic | None = None
+    columns: Mapping[Literal["text", "image", "label", "input"], str] = {}
+    samples: PositiveInt | None = None
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "DataSource":
+        if (self.source is None) == (self.synthetic is None):
+            raise ValueError("give exactly one of source, synthetic")
+        if self.synthetic is not None and self.samples is None:
+            raise ValueError("synthetic data needs samples: N")
+        return self
+
+
+class LayerOverride(Entry):
+    """Fields of a recipe that differ for the layers of a pattern."""
+
+    bits: int | None = Field(None, ge=2, le=8)
+    group: PositiveInt | None = None
+    symmetric: bool | None = None
+    algorithms: Names | None = None
+
+
+class AqRecipe(Entry):
+    """Weight quantization: transforms, then at most one rounder; an empty recipe leaves the weights float.
+
+    ```yaml
+    awq-w4: {algorithms: [awq], bits: 4, group: 32, layers: {lm_head: skip}}
+    ```
+    """
+
+    algorithms: Names = ()
+    bits: int = Field(4, ge=2, le=8)
+    group: PositiveInt | None = None
+    symmetric: bool = True
+    clip: bool = False
+    layers: Mapping[str, Literal["skip"] | LayerOverride] = {}
+    options: Mapping[str, Mapping[str, Any]] = {}
+    device: Literal["cpu"] = "cpu"
+
+
+class WeightScheme(Entry):
+    """How gq rounds weights that aq left float, and which integer weights it accepts."""
+
+    bits: Literal[4, 8] = 8
+    granularity: Literal["tensor", "channel", "group"] = "channel"
+    group: PositiveInt | None = None
+    symmetric: bool = True
+
+    @model_validator(mode="after")
+    def _group(self) -> "WeightScheme":
+        if (self.granularity == "group") != (self.group is not None):
+            raise ValueError("granularity: group and group: N go together")
+        return self
+
+
+class CalibrationMethod(Entry):
+    """A calibration method by name, with its options."""
+
+    method: str = "histogram"
+    options: Mapping[str, float] = {}
+
+
+class ActivationScheme(Entry):
+    """How activations are quantized; `dynamic` chooses the parameters of each token at run time."""
+
+    bits: Literal[8, 16] = 8
+    mode: Literal["static", "dynamic"] = "static"
+    symmetric: bool = False
+    calibration: CalibrationMethod = CalibrationMethod()
+
+
+class GqScheme(Entry):
+    """Graph quantization; an empty scheme leaves the program float.
+
+    ```yaml
+    w8a8: {weights: {bits: 8}, activations: {bits: 8, calibration: {method: histogram}}}
+    ```
+    `layers` maps module scopes (glob) to `float` or to other weights.
+    """
+
+    weights: WeightScheme | None = None
+    activations: ActivationScheme | None = None
+    layers: Mapping[str, Literal["float"] | WeightScheme] = {}
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the scheme quantizes nothing."""
+        return self.weights is None and self.activations is None
+
+
+class Accept(Entry):
+    """Budget of a variant; outside of it the variant is rejected.
+
+    `metric_drop` is in points of the task's metric against the float model, positive when worse.
+    """
+
+    metric_drop: float | None = None
+    size_bytes: PositiveInt | None = None
+    memory_bytes: PositiveInt | None = None
+    sram_bytes: PositiveInt | None = None
+    flash_bytes: PositiveInt | None = None
+    latency_ms: float | None = Field(None, gt=0)
+
+
+class VariantEntry(Entry):
+    """A model, a recipe, a scheme and a target; a list is a product."""
+
+    model: Names
+    aq: Names = ("none",)
+    gq: Names = ("none",)
+    target: Names
+    accept: Accept = Accept()
+
+
+class EvaluateOptions(Entry):
+    """Samples that drift is measured on, and samples that a simulator runs."""
+
+    drift_samples: PositiveInt = 64
+    simulator_samples: PositiveInt = 500
+
+
+class ProfileOptions(Entry):
+    """Threads of a latency measurement, measured runs, and runs before them."""
+
+    threads: PositiveInt = 1
+    runs: PositiveInt = 50
+    warmup: int = Field(5, ge=0)
+
+
+class Params(Entry):
+    """All of params.yaml."""
+
+    models: Mapping[str, ModelEntry]
+    data: Mapping[str, DataSource]
+    aq: Mapping[str, AqRecipe]
+    gq: Mapping[str, GqScheme]
+    variants: tuple[VariantEntry, ...] = Field(min_length=1)
+    evaluate: EvaluateOptions = EvaluateOptions()
+    profile: ProfileOptions = ProfileOptions()
+
+    @field_validator("models", "data", "aq", "gq")
+    @classmethod
+    def _names(cls, entries: Mapping[str, Any]) -> Mapping[str, Any]:
+        for name in entries:
+            if not NAME.fullmatch(name) or "--" in name:
+                raise ValueError(f"name '{name}' must be lower-case letters, digits, '-' or '_', without '--'")
+        return entries
+
+    @model_validator(mode="after")
+    def _none(self) -> "Params":
+        for section, entries in (("aq", self.aq), ("gq", self.gq)):
+            if "none" not in entries:
+                raise ValueError(f"{section} needs the entry none: {{}}, which float builds use")
+            if entries["none"].model_dump(exclude_unset=True):
+                raise ValueError(f"{section}.none must be empty")
+        return self
+
+    def check_references(self, where: str) -> None:
+        """Every name that an entry uses exists.
+
+        Raises:
+            ConfigError: naming the key and the nearest existing name.
+        """
+        for name, model in self.models.items():
+            _known(model.calibration, self.data, f"{where}: models.{name}.calibration", "data")
+            _known(model.holdout, self.data, f"{where}: models.{name}.holdout", "data")
+        sections = {"model": self.models, "aq": self.aq, "gq": self.gq}
+        for index, variant in enumerate(self.variants):
+            for section, entries in sections.items():
+                for name in getattr(variant, section):
+                    _known(name, entries, f"{where}: variants[{index}].{section}", section)
+
+
+def _known(name: str, entries: Mapping[str, Any], where: str, section: str) -> None:
+    if name not in entries:
+        raise ConfigError(f"{where}: no entry '{name}' in {section}{nearest(name, entries)}")

@@ -1,0 +1,56 @@
+"""What can be known of a configured model without computing and without importing anything of it."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from edgewright.config import ModelEntry
+from edgewright.errors import ConfigError
+
+
+def check(entry: ModelEntry, where: str, workspace: Path) -> None:
+    """The files of a model entry and its factory exist.
+
+    Args:
+        entry: an entry of `models` in params.yaml.
+        where: its key, for the message.
+        workspace: the folder that relative paths start from.
+
+    Raises:
+        ConfigError: naming the key and what is missing.
+    """
+    if entry.factory is not None:
+        try:
+            locate(entry.factory, workspace)
+        except ConfigError as error:
+            raise ConfigError(f"{where}.factory: {error}") from error
+    for key in ("weights", "program"):
+        value = getattr(entry, key)
+        if value is not None and not (workspace / value).is_file():
+            raise ConfigError(f"{where}.{key}: no such file: {value}")
+    if entry.source is not None and _is_path(entry.source) and not (workspace / entry.source).is_dir():
+        raise ConfigError(f"{where}.source: no such folder: {entry.source}")
+
+
+def _is_path(source: str) -> bool:
+    # A hub id has at most one slash.
+    return source.startswith((".", "/")) or source.count("/") > 1
+
+
+def locate(factory: str, workspace: Path) -> Path | None:
+    """File of the factory's module if it lies in the workspace, None if its package is installed; nothing is imported.
+
+    Raises:
+        ConfigError: neither is the case.
+    """
+    module = factory.partition(":")[0]
+    path = workspace.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    try:
+        installed = find_spec(module.partition(".")[0])
+    except (ImportError, ValueError):
+        installed = None
+    if installed is None or installed.origin is None:
+        raise ConfigError(f"factory '{factory}': no module {module} in the workspace, and no such package is installed")
+    return None

@@ -1,0 +1,134 @@
+"""Hugging Face folders and hub ids, through transformers."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgewright.config import ModelEntry
+from edgewright.errors import InputError
+from edgewright.files import read_json
+from edgewright.models import weights
+from edgewright.models.spec import InputSpec
+
+_KEPT = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+_CLASSES = {
+    "language-modeling": ("AutoModelForCausalLM", "input_ids"),
+    "image-classification": ("AutoModelForImageClassification", "pixel_values"),
+}
+
+
+def fetch(entry: ModelEntry, source: str, folder: Path) -> None:
+    """Copy the Hugging Face folder or hub snapshot `source` into `folder`.
+
+    Raises:
+        InputError: there is no such folder, and the hub does not give it.
+    """
+    origin = Path(source)
+    if not origin.is_dir():
+        origin = _snapshot(source)
+    if not (origin / "config.json").is_file():
+        raise InputError(f"{source}: no config.json; give a Hugging Face folder or id")
+    if not list(origin.glob("*.safetensors")):
+        raise InputError(f"{source}: no safetensors weights; pickled weights are refused")
+    for pattern in _KEPT:
+        for file in sorted(origin.glob(pattern)):
+            shutil.copyfile(file, folder / file.name)
+
+
+def _snapshot(source: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(source, allow_patterns=list(_KEPT)))
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{source}: no such folder, and the Hugging Face hub did not give it"
+                         f" (no network, or no such id): {reason}") from error
+
+
+def load(folder: Path, task: str, prepare: Callable[[nn.Module], None] | None = None) -> nn.Module:
+    """The float32 module of a Hugging Face folder; its forward takes one tensor and returns the logits.
+
+    Args:
+        folder: config.json, and safetensors weights.
+        task: `language-modeling` or `image-classification`.
+        prepare: called with the bare module before weights are loaded, where they are not those of
+            transformers but of an aq checkpoint.
+    """
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    if task not in _CLASSES:
+        raise InputError(f"{folder}: a Hugging Face model for the task {task} is not supported; give a factory")
+    class_name, argument = _CLASSES[task]
+    factory = getattr(transformers, class_name)
+    try:
+        if prepare is None:
+            module = factory.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, local_files_only=True)
+        else:
+            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+            module = factory.from_config(config, dtype=torch.float32)
+            prepare(module)
+            weights.fit(module, weights.read(folder / "model.safetensors"), str(folder / "model.safetensors"))
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise InputError(f"{folder}: transformers cannot load it: {str(error).strip().splitlines()[0]}") from error
+    module.eval().requires_grad_(False)
+    _return_logits(module, argument)
+    return module
+
+
+def _return_logits(module: Any, argument: str) -> None:
+    # An attribute of the instance, not a wrapping module: a wrapper would add its name to every scope.
+    whole = module.forward
+
+    def from_tokens(self: nn.Module, input_ids: torch.Tensor) -> Any:
+        return whole(input_ids=input_ids, use_cache=False).logits
+
+    def from_pixels(self: nn.Module, pixel_values: torch.Tensor) -> Any:
+        return whole(pixel_values=pixel_values).logits
+
+    module.forward = MethodType(from_tokens if argument == "input_ids" else from_pixels, module)
+
+
+def inputs(folder: Path, entry: ModelEntry) -> tuple[InputSpec, ...]:
+    """Input signature: token ids of `export.sequence`, or pixels of the configuration's image size."""
+    config = read_json(folder / "config.json")
+    if entry.task == "language-modeling":
+        limit = config.get("max_position_embeddings")
+        if limit is not None and entry.export.sequence > limit:
+            raise InputError(f"{folder}: export.sequence {entry.export.sequence} exceeds the model's {limit} positions")
+        return (InputSpec("input_ids", (entry.export.sequence,), "int64"),)
+    size = config.get("image_size", 224)
+    height, width = size if isinstance(size, list) else (size, size)
+    return (InputSpec("pixel_values", (config.get("num_channels", 3), height, width), "float32"),)
+
+
+def vocabulary(folder: Path) -> int | None:
+    """Number of token ids, or None where the configuration has none."""
+    value = read_json(folder / "config.json").get("vocab_size")
+    return None if value is None else int(value)
+
+
+def preprocess(folder: Path) -> dict[str, Any] | None:
+    """Resize, scale, mean and std of the folder's preprocessor_config.json, or None without one."""
+    path = folder / "preprocessor_config.json"
+    if not path.is_file():
+        return None
+    raw = read_json(path)
+    size = raw.get("size", {})
+    height = size.get("height", size.get("shortest_edge")) if isinstance(size, dict) else size
+    width = size.get("width", height) if isinstance(size, dict) else size
+    scale = raw.get("rescale_factor", 1 / 255) if raw.get("do_rescale", True) else 1.0
+    normalized = raw.get("do_normalize", True)
+    return {
+        "resize": [height, width] if height else None,
+        "scale": scale,
+        "mean": raw.get("image_mean", [0.0]) if normalized else [0.0],
+        "std": raw.get("image_std", [1.0]) if normalized else [1.0],
+    }

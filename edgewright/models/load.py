@@ -1,0 +1,129 @@
+"""Bring a configured model into a folder of its own, and load it from there."""
+
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from edgewright import ir
+from edgewright.config import ModelEntry
+from edgewright.errors import InputError
+from edgewright.models import factory, huggingface, quantized, weights
+from edgewright.models.spec import InputSpec, ModelSpec
+
+WEIGHTS = "model.safetensors"
+PROGRAM = "model.pt2"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A module ready to run, and what is known of it.
+
+    Attributes:
+        module: float32, evaluation mode, no gradients; forward takes the inputs of `spec` by position, with a
+            leading batch dimension, and returns one tensor of logits.
+        spec: the content of `model.json`.
+        folder: where it was loaded from.
+    """
+
+    module: nn.Module
+    spec: ModelSpec
+    folder: Path
+
+
+def fetch(entry: ModelEntry, folder: Path, workspace: Path) -> ModelSpec:
+    """Copy the model of a params.yaml entry into `folder`, check that it loads and exports, write `model.json`.
+
+    Raises:
+        ConfigError: the factory does not exist.
+        InputError: the weights do not fit or are not finite, or the model does not export.
+    """
+    if entry.source is not None:
+        local = workspace / entry.source
+        huggingface.fetch(entry, str(local) if local.is_dir() else entry.source, folder)
+        module = huggingface.load(folder, entry.task)
+        inputs = huggingface.inputs(folder, entry)
+    elif entry.factory is not None and entry.weights is not None and entry.input is not None:
+        module = factory.build(entry.factory, workspace)
+        tensors = weights.read(workspace / entry.weights)
+        weights.fit(module, tensors, entry.weights)
+        save_file({name: value.contiguous() for name, value in sorted(tensors.items())}, folder / WEIGHTS)
+        inputs = (InputSpec(factory.input_name(module), entry.input.shape, entry.input.dtype),)
+    else:
+        path = workspace / str(entry.program)
+        if not path.is_file():
+            raise InputError(f"{path}: no such exported program")
+        module, inputs = _from_program(path)
+        shutil.copyfile(path, folder / PROGRAM)
+    distinct = {tensor.data_ptr(): tensor for tensor in module.parameters()}
+    for name, tensor in module.named_parameters():
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{entry.source or entry.weights or entry.program}: '{name}' holds NaN or infinite values")
+    spec = ModelSpec(
+        kind="huggingface" if entry.source else "factory" if entry.factory else "program",
+        task=entry.task,
+        inputs=inputs,
+        parameters=sum(tensor.numel() for tensor in distinct.values()),
+        float_bytes=4 * sum(tensor.numel() for tensor in distinct.values()),
+        labels=entry.labels,
+        vocabulary=huggingface.vocabulary(folder) if entry.task == "language-modeling" and entry.source else None,
+        factory=entry.factory,
+        preprocess=_preprocess(entry, folder),
+    )
+    export(LoadedModel(module, spec, folder), entry.export.batch)
+    spec.write(folder)
+    return spec
+
+
+def load(folder: Path, workspace: Path = Path()) -> LoadedModel:
+    """The model in a folder that the model stage or the aq stage wrote.
+
+    Args:
+        folder: `model.json` beside the weights; with `quantization.json` it is an aq checkpoint.
+        workspace: where the module of a factory is looked for.
+    """
+    spec = ModelSpec.read(folder)
+    is_checkpoint = (folder / quantized.FILE).is_file()
+    if spec.kind == "huggingface":
+        prepare = partial(quantized.prepare, folder=folder) if is_checkpoint else None
+        module = huggingface.load(folder, spec.task, prepare)
+    elif spec.kind == "factory":
+        module = factory.build(str(spec.factory), workspace)
+        if is_checkpoint:
+            quantized.prepare(module, folder)
+        weights.fit(module, weights.read(folder / WEIGHTS), str(folder / WEIGHTS))
+    else:
+        module, _ = _from_program(folder / PROGRAM)
+    return LoadedModel(module, spec, folder)
+
+
+def export(model: LoadedModel, batch: int = 1) -> torch.export.ExportedProgram:
+    """The model's Program, its batch dimension dynamic where it allows that, else of size `batch`."""
+    shapes = [(item.shape, getattr(torch, item.dtype)) for item in model.spec.inputs]
+    return ir.export(model.module, shapes, batch)
+
+
+def _from_program(path: Path) -> tuple[nn.Module, tuple[InputSpec, ...]]:
+    program = ir.read(path)
+    names = ir.user_input_names(program)
+    values = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
+    inputs = []
+    for name in names:
+        value = values[name]
+        if any(isinstance(size, torch.SymInt) for size in value.shape[1:]):
+            raise InputError(f"{path}: input '{name}' has a dynamic dimension beside the batch; export it static")
+        shape = tuple(int(size) for size in value.shape[1:])
+        inputs.append(InputSpec(name, shape, str(value.dtype).removeprefix("torch.")))
+    return ir.unlift(program), tuple(inputs)
+
+
+def _preprocess(entry: ModelEntry, folder: Path) -> dict[str, object]:
+    if "preprocess" not in entry.model_fields_set and entry.source is not None:
+        described = huggingface.preprocess(folder)
+        if described is not None:
+            return described
+    return entry.preprocess.model_dump(mode="json")

@@ -1,0 +1,24 @@
+"""go: rewrite a Program for its target, each firing with its witness."""
+
+from edgewright.engine import stage
+
+WITNESS_SAMPLES = 2
+
+
+def run(context: stage.Context) -> None:
+    """Write `program.pt2`, `program.json` and `firings.json`."""
+    from edgewright import go, ir, targets
+    from edgewright.datasets import Sample
+    from edgewright.files import write_json
+
+    program = ir.load(context.inputs["ir"] / "program.pt2")
+    sample = Sample.load(context.inputs["calibration"] / "sample.parquet").head(WITNESS_SAMPLES)
+    target = targets.load(context.item["target"])
+    optimized = go.optimize(program, target, sample.tensors(), progress=context.progress())
+    ir.save(optimized.program, context.out / "program.pt2")
+    write_json(context.out / "program.json", ir.describe(optimized.program))
+    write_json(context.out / "firings.json", optimized.firings)
+
+
+if __name__ == "__main__":
+    stage.main("go", run)

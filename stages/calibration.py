@@ -5,20 +5,13 @@ from edgewright.engine import stage
 
 def run(context: stage.Context) -> None:
     """Write `sample.parquet` and `validation.json`."""
-    from edgewright.datasets import Sample, draw, validate
+    from edgewright.datasets import Sample, draw
     from edgewright.models.spec import ModelSpec
 
-    spec = ModelSpec.read(context.inputs["model"])
+    model = context.inputs["model"]
+    data = context.params.data[context.item["data"]]
     holdout = Sample.load(context.inputs["holdout"] / "sample.parquet")
-    sample = draw(
-        context.params.data[context.item["data"]],
-        context.inputs["model"],
-        spec,
-        exclude=holdout,
-        workspace=context.workspace.root,
-    )
-    validate(sample, spec, context.out / "validation.json", holdout=holdout)
-    sample.save(context.out / "sample.parquet")
+    draw(data, model, ModelSpec.read(model), exclude=holdout, workspace=context.workspace.root).write(context.out)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,12 @@ from edgewright.engine import stage
 
 def run(context: stage.Context) -> None:
     """Write `sample.parquet` and `validation.json`."""
-    from edgewright.datasets import draw, validate
+    from edgewright.datasets import draw
     from edgewright.models.spec import ModelSpec
 
-    spec = ModelSpec.read(context.inputs["model"])
-    sample = draw(
-        context.params.data[context.item["data"]], context.inputs["model"], spec, workspace=context.workspace.root
-    )
-    validate(sample, spec, context.out / "validation.json")
-    sample.save(context.out / "sample.parquet")
+    model = context.inputs["model"]
+    data = context.params.data[context.item["data"]]
+    draw(data, model, ModelSpec.read(model), workspace=context.workspace.root, labelled=True).write(context.out)
 
 
 if __name__ == "__main__":

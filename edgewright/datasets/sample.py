@@ -1,0 +1,155 @@
+"""A calibration or holdout sample: preprocessed model inputs in one parquet file of deterministic bytes."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.errors import InputError
+
+FILE = "sample.parquet"
+ROW_DIGEST = "row_digest"
+LABEL = "label"
+_METADATA = b"edgewright"
+_ROW_GROUP = 4096
+_ZSTD_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Preprocessed inputs of a model, one entry of the leading dimension a sample.
+
+    Attributes:
+        inputs: array [N, *shape] of float32 or int64 for each input of the model, in the order of its forward pass.
+        labels: int64 [N] class indices, or None where the data has none.
+        digest: sha256 of inputs, labels and row digests; computed where it is not given.
+        synthetic: whether the inputs are random numbers and not data.
+        task: the model's task.
+        row_digests: for each sample the sha256 digests of the source rows it holds content of, one for an image
+            or a vector, one or more for a window of tokens; digests of the inputs where they are not given.
+        label_names: names of the class indices, empty where unknown.
+    """
+
+    inputs: Mapping[str, NDArray[Any]]
+    labels: NDArray[np.int64] | None = None
+    digest: str = ""
+    synthetic: bool = False
+    task: str = ""
+    row_digests: tuple[tuple[str, ...], ...] = ()
+    label_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.row_digests:
+            rows = zip(*self.inputs.values(), strict=True)
+            digests = (hashlib.sha256(b"".join(array.tobytes() for array in row)).hexdigest() for row in rows)
+            object.__setattr__(self, "row_digests", tuple((digest,) for digest in digests))
+        if not self.digest:
+            object.__setattr__(self, "digest", self._content_digest())
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    @property
+    def source_digests(self) -> frozenset[str]:
+        """Digests of all source rows that the sample holds content of."""
+        return frozenset(digest for digests in self.row_digests for digest in digests)
+
+    def head(self, count: int) -> "Sample":
+        """The first `count` samples, or all where there are fewer."""
+        return Sample(
+            inputs={name: array[:count] for name, array in self.inputs.items()},
+            labels=None if self.labels is None else self.labels[:count],
+            synthetic=self.synthetic, task=self.task,
+            row_digests=self.row_digests[:count], label_names=self.label_names,
+        )
+
+    def batches(self, size: int) -> Iterator[tuple[NDArray[Any], ...]]:
+        """Inputs in order, `size` samples at a time; the last batch may be smaller."""
+        for start in range(0, len(self), size):
+            yield tuple(array[start:start + size] for array in self.inputs.values())
+
+    def save(self, path: Path) -> None:
+        """Write the sample; equal samples are equal bytes (zstd, no dictionary, no pandas metadata)."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns: dict[str, Any] = {}
+        for name, array in self.inputs.items():
+            width = int(np.prod(array.shape[1:], dtype=np.int64))
+            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(array).reshape(-1)), width)
+        if self.labels is not None:
+            columns[LABEL] = pa.array(self.labels)
+        columns[ROW_DIGEST] = pa.array([list(digests) for digests in self.row_digests], pa.list_(pa.string()))
+        table = pa.table(columns).replace_schema_metadata({_METADATA: json.dumps(self._description(), sort_keys=True)})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(
+            table, path, row_group_size=_ROW_GROUP, version="2.6", compression="zstd", compression_level=_ZSTD_LEVEL,
+            use_dictionary=False, write_statistics=False, column_encoding={
+                f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in self.inputs
+            },
+        )
+
+    @staticmethod
+    def load(path: Path) -> "Sample":
+        """The sample in a file.
+
+        Raises:
+            InputError: the file is missing, is no parquet, was not written by Edgewright, or its content does not
+                have the digest that it states.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if not path.is_file():
+            raise InputError(f"{path}: no such sample")
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{path}: not a readable parquet file: {str(error).splitlines()[0]}") from error
+        metadata = table.schema.metadata or {}
+        if _METADATA not in metadata:
+            raise InputError(f"{path}: not a sample: the parquet metadata 'edgewright' is missing")
+        described = json.loads(metadata[_METADATA])
+        sample = Sample(
+            inputs={
+                # A copy, because torch.from_numpy warns of arrays that it cannot write to.
+                name: _values(table[name]).reshape(len(table), *described["inputs"][name]["shape"]).copy()
+                for name in table.column_names if name in described["inputs"]
+            },
+            labels=table[LABEL].to_numpy() if LABEL in table.column_names else None,
+            synthetic=described["synthetic"], task=described["task"],
+            row_digests=tuple(tuple(digests) for digests in table[ROW_DIGEST].to_pylist()),
+            label_names=tuple(described["labels"]),
+        )
+        if sample.digest != described["digest"]:
+            raise InputError(f"{path}: the content has not the digest that the file states; build it again")
+        return sample
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "inputs": {
+                name: {"shape": list(array.shape[1:]), "dtype": str(array.dtype)} for name, array in self.inputs.items()
+            },
+            "task": self.task, "synthetic": self.synthetic, "digest": self.digest, "labels": list(self.label_names),
+        }
+
+    def _content_digest(self) -> str:
+        digest = hashlib.sha256()
+        for name, array in self.inputs.items():
+            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+            digest.update(array.tobytes())
+        if self.labels is not None:
+            digest.update(b"label\n" + self.labels.tobytes())
+        digest.update(json.dumps([self.row_digests, self.label_names, self.synthetic]).encode())
+        return digest.hexdigest()
+
+
+def _values(column: Any) -> NDArray[Any]:
+    combined = column.combine_chunks()
+    return np.asarray(combined.flatten())

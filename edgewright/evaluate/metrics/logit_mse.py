@@ -1,0 +1,29 @@
+"""Squared distance of the logits to those of the float model."""
+
+from edgewright.evaluate.metric import Array, BaseMetric, given, ratio, rows
+
+
+class Metric(BaseMetric):
+    """`1/N * sum_i ||z_i - r_i||_2^2`: mean over samples of the squared L2 distance between logit vectors.
+
+    It sums over the classes and is not divided by their number. For a language model a sample is a
+    position. It ranks quantization methods where top-1 is too coarse to.
+    """
+
+    tasks = frozenset({"language-modeling", "image-classification", "regression"})
+    needs_reference = True
+    better = "lower"
+
+    def __init__(self) -> None:
+        self._squared = 0.0
+        self._samples = 0
+
+    def update(
+        self, logits: Array, *, reference: Array | None, labels: Array | None, inputs: tuple[Array, ...]
+    ) -> None:
+        error = rows(logits) - rows(given(reference))
+        self._squared += float((error * error).sum())
+        self._samples += len(error)
+
+    def compute(self) -> float:
+        return ratio(self._squared, self._samples)

@@ -1,0 +1,39 @@
+"""Perplexity of a language model: exp of the mean negative log-likelihood of the next token."""
+
+import math
+
+import numpy as np
+
+from edgewright.evaluate.metric import Array, BaseMetric, log_sum_exp, ratio, rows
+
+
+class Metric(BaseMetric):
+    r"""`exp(-1/M * sum_w sum_{t>=1} log p(x_t | x_<t))` over windows w scored each on its own.
+
+    The first token of a window is not predicted, so a window of T tokens gives T - 1 predictions and M
+    is their number. Natural logarithm, summed in float64. Source: Jelinek, Mercer, Bahl, Baker,
+    "Perplexity, a measure of the difficulty of speech recognition tasks", J. Acoust. Soc. Am. 62, 1977.
+    """
+
+    tasks = frozenset({"language-modeling"})
+    better = "lower"
+
+    def __init__(self) -> None:
+        self._negative_log_likelihood = 0.0
+        self._predictions = 0
+
+    def update(
+        self, logits: Array, *, reference: Array | None, labels: Array | None, inputs: tuple[Array, ...]
+    ) -> None:
+        targets = inputs[0][:, 1:].reshape(-1)
+        scores = rows(logits[:, :-1])
+        chosen = scores[np.arange(len(targets)), targets]
+        self._negative_log_likelihood += float((log_sum_exp(scores) - chosen).sum())
+        self._predictions += len(targets)
+
+    def compute(self) -> float:
+        mean = ratio(self._negative_log_likelihood, self._predictions)
+        try:
+            return math.exp(mean)
+        except OverflowError:
+            return math.inf

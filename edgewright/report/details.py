@@ -1,0 +1,154 @@
+"""What a variant's page shows beyond its summary, from the JSON files of the stages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgewright.report.types import (
+    CompileRecord,
+    FiringRecord,
+    LineageRecord,
+    ModuleRecord,
+    NotDelegatedRecord,
+    OperatorRecord,
+    PairRecord,
+    ProfileRecord,
+    RewritesRecord,
+    SpreadRecord,
+)
+
+Json = Mapping[str, Any]
+SHOWN = 10
+"""Modules with the most drift, and operators that cost the most."""
+
+
+def metric_pairs(base: Json | None, compiled: Json | None) -> dict[str, PairRecord]:
+    """Every metric of the float model and of the artifact, by name."""
+    floats = base["metrics"] if base else {}
+    others = compiled["metrics"] if compiled else {}
+    return {
+        name: PairRecord(base=floats.get(name), compiled=others.get(name))
+        for name in sorted(floats.keys() | others.keys())
+    }
+
+
+def profile(raw: Json | None) -> ProfileRecord | None:
+    """How latency was found."""
+    if raw is None:
+        return None
+    times = raw.get("latency_ms") or {}
+    return ProfileRecord(
+        base=_spread(times.get("float")),
+        compiled=_spread(times.get("compiled")),
+        threads=raw.get("threads"),
+        runs=raw.get("runs"),
+        host=_host(raw.get("host")),
+        cycles=raw.get("cycles"),
+        sram_bytes=raw.get("sram_bytes"),
+        flash_bytes=raw.get("flash_bytes"),
+    )
+
+
+def _spread(times: Json | None) -> SpreadRecord | None:
+    if times is None:
+        return None
+    return SpreadRecord(median=times["median"], p10=times.get("p10"), p90=times.get("p90"))
+
+
+def _host(host: Json | None) -> str | None:
+    return ", ".join(f"{key} {host[key]}" for key in sorted(host)) if host else None
+
+
+def operators(raw: Json | None) -> tuple[OperatorRecord, ...]:
+    """The operators that cost the most, the costliest first."""
+    records = [
+        OperatorRecord(
+            scope=item.get("scope") or "",
+            operator=item["operator"],
+            time_ms=item.get("time_ms"),
+            cycles=item.get("cycles"),
+        )
+        for item in (raw or {}).get("operators") or ()
+    ]
+    return tuple(sorted(records, key=lambda item: -(item.time_ms or item.cycles or 0.0))[:SHOWN])
+
+
+def compiled(manifest: Json | None) -> CompileRecord | None:
+    """What the toolchain did."""
+    if manifest is None:
+        return None
+    return CompileRecord(
+        toolchain=manifest["toolchain"],
+        delegated=manifest.get("delegated"),
+        delegates=manifest.get("delegates"),
+        not_delegated=tuple(
+            NotDelegatedRecord(
+                operator=item["operator"], scope=item.get("scope") or "", reason=item.get("reason") or ""
+            )
+            for item in manifest.get("not_delegated") or ()
+        ),
+        versions={str(name): str(version) for name, version in (manifest.get("versions") or {}).items()},
+    )
+
+
+def modules(layers: Json | None, sensitivity: Json | None) -> tuple[ModuleRecord, ...]:
+    """The ten modules with the most drift, worst first: gq's view of the whole, else aq's of the weights."""
+    records: list[ModuleRecord] = []
+    for item in (sensitivity or {}).get("modules") or ():
+        records.append(
+            ModuleRecord(
+                scope=item["scope"],
+                operator=item.get("operator"),
+                snr_db=item.get("snr_db"),
+                mse=item.get("mse"),
+                source="gq",
+            )
+        )
+    if not records:
+        for item in (layers or {}).get("modules") or ():
+            records.append(
+                ModuleRecord(
+                    scope=item["module"],
+                    operator=item.get("class"),
+                    snr_db=item.get("output_snr_db"),
+                    mse=item.get("output_mse"),
+                    source="aq",
+                )
+            )
+    exact = float("inf")
+    return tuple(sorted(records, key=lambda item: (exact if item.snr_db is None else item.snr_db, item.scope))[:SHOWN])
+
+
+def rewrites(firings: Json | None) -> RewritesRecord | None:
+    """What graph optimization did."""
+    if firings is None:
+        return None
+    return RewritesRecord(
+        firings=tuple(_firing(item) for item in firings["firings"]),
+        refused=len(firings.get("refused") or ()),
+        operators_before=sum(firings["operators_before"].values()),
+        operators_after=sum(firings["operators_after"].values()),
+    )
+
+
+def _firing(item: Json) -> FiringRecord:
+    witness = item.get("witness") or {}
+    return FiringRecord(
+        rule=item["rule"],
+        kind=item["class"],
+        scope=item.get("scope") or "",
+        reason=item.get("reason"),
+        max_abs=witness.get("max_abs"),
+        bound=witness.get("bound"),
+        rolled_back=bool(item.get("rolled_back")),
+    )
+
+
+def lineage(given: Mapping[str, str], base: Json | None, manifest: Json | None) -> tuple[LineageRecord, ...]:
+    """Digests of what the artifact was made from, in the order given, then what its own files state."""
+    found = dict(given)
+    digest = (base or {}).get("sample_digest")
+    if digest:
+        found.setdefault("held-out sample, content", digest)
+    if manifest is not None:
+        found.setdefault("artifact", manifest["sha256"])
+    return tuple(LineageRecord(name=name, digest=found[name]) for name in found)

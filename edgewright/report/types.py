@@ -1,0 +1,229 @@
+"""The records of `reports/report.json`, the interface that others read; `schema.json` is made from them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Stage = Literal["float", "aq", "go", "gq", "compile"]
+Status = Literal["ok", "rejected", "failed"]
+
+
+class Record(BaseModel):
+    """Immutable; every field must be there, null where it does not apply; no other field may be."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_by_name=True, serialize_by_alias=True
+    )
+
+
+class MetricRecord(Record):
+    """The task's metric of the float model and of the compiled artifact, on the same samples.
+
+    `accept` is the variant's `metric_drop` in points.
+    """
+
+    name: str
+    base: float | None = Field(alias="float")
+    compiled: float | None
+    accept: float | None
+
+
+class BytesRecord(Record):
+    """Bytes of the float build and of the compiled artifact."""
+
+    base: int | None = Field(alias="float")
+    compiled: int | None
+
+
+class LatencyRecord(Record):
+    """Median milliseconds of one run; `estimate`: computed by `source`, not measured on a device."""
+
+    base: float | None = Field(alias="float")
+    compiled: float | None
+    estimate: bool
+    source: str | None
+
+
+class DriftRecord(Record):
+    """Logits of the artifact against the float model's: dB, squared L2 distance, percent."""
+
+    snr_db: float | None
+    logit_mse: float | None
+    agreement: float | None
+
+
+class StageRecord(Record):
+    """One row of a variant's table; `state` and `seconds` come from the run record and are null without it."""
+
+    stage: Stage
+    key: str
+    metric: float | None
+    size_bytes: int | None
+    latency_ms: float | None
+    state: str | None
+    seconds: float | None
+
+
+class ArtifactRecord(Record):
+    """Where the compiled artifact lies, and the sha256 of its bytes (null where it was not built)."""
+
+    path: str
+    sha256: str | None
+
+
+class IntervalRecord(Record):
+    """Paired 95 % interval of the top-1 difference to float, in points; negative is worse."""
+
+    difference: float
+    low: float
+    high: float
+    samples: int
+
+
+class PairRecord(Record):
+    """A figure of the float model (on the whole held-out sample) and of the compiled artifact."""
+
+    base: float | None = Field(alias="float")
+    compiled: float | None
+
+
+class BudgetRecord(Record):
+    """A budget of `accept`: its limit, the figure it limits (null: there is none), whether it is kept."""
+
+    name: str
+    limit: float
+    value: float | None
+    met: bool
+
+
+class SpreadRecord(Record):
+    """Milliseconds of the runs of one measurement."""
+
+    median: float
+    p10: float | None
+    p90: float | None
+
+
+class ProfileRecord(Record):
+    """How latency was found, and what the target's own tool states."""
+
+    base: SpreadRecord | None = Field(alias="float")
+    compiled: SpreadRecord | None
+    threads: int | None
+    runs: int | None
+    host: str | None
+    cycles: float | None
+    sram_bytes: int | None
+    flash_bytes: int | None
+
+
+class OperatorRecord(Record):
+    """An operator of the compiled artifact and what it costs."""
+
+    scope: str
+    operator: str
+    time_ms: float | None
+    cycles: float | None
+
+
+class NotDelegatedRecord(Record):
+    """An operator that the accelerator does not run, and why."""
+
+    operator: str
+    scope: str
+    reason: str
+
+
+class CompileRecord(Record):
+    """What the toolchain did with the program."""
+
+    toolchain: str
+    delegated: int | None
+    delegates: int | None
+    not_delegated: tuple[NotDelegatedRecord, ...]
+    versions: dict[str, str]
+
+
+class ModuleRecord(Record):
+    """A module and its error against the float model; the source is the stage that measured it."""
+
+    scope: str
+    operator: str | None
+    snr_db: float | None
+    mse: float | None
+    source: Literal["aq", "gq"]
+
+
+class FiringRecord(Record):
+    """A graph rewrite: its rule, its class, where it fired, and its witness (largest difference and bound)."""
+
+    rule: str
+    kind: str
+    scope: str
+    reason: str | None
+    max_abs: float | None
+    bound: float | None
+    rolled_back: bool
+
+
+class RewritesRecord(Record):
+    """What graph optimization did: firings, refusals, and operators before and after."""
+
+    firings: tuple[FiringRecord, ...]
+    refused: int
+    operators_before: int
+    operators_after: int
+
+
+class LineageRecord(Record):
+    """Something the artifact was made from, and its digest."""
+
+    name: str
+    digest: str
+
+
+class DetailsRecord(Record):
+    """What the page shows beyond the summary: null or empty where a stage did not run."""
+
+    task: str
+    better: Literal["lower", "higher"]
+    unit: str
+    samples: int | None
+    synthetic: bool
+    runtime: str | None
+    metrics: dict[str, PairRecord]
+    interval: IntervalRecord | None
+    budgets: tuple[BudgetRecord, ...]
+    profile: ProfileRecord | None
+    operators: tuple[OperatorRecord, ...]
+    compile: CompileRecord | None
+    modules: tuple[ModuleRecord, ...]
+    rewrites: RewritesRecord | None
+    lineage: tuple[LineageRecord, ...]
+
+
+class Variant(Record):
+    """One variant: a model, a recipe, a scheme and a target, and what came of it."""
+
+    name: str
+    model: str
+    aq: str
+    gq: str
+    target: str
+    status: Status
+    reason: str | None
+    metric: MetricRecord
+    size_bytes: BytesRecord
+    latency_ms: LatencyRecord
+    memory_bytes: BytesRecord
+    drift: DriftRecord
+    stages: tuple[StageRecord, ...]
+    artifact: ArtifactRecord
+    details: DetailsRecord
+
+
+class Report(Record):
+    """All of `reports/report.json`."""
+
+    version: Literal[1] = Field(alias="schema")
+    variants: tuple[Variant, ...]

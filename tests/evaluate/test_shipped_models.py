@@ -1,0 +1,81 @@
+"""The figures that the shipped models state, found by the metrics."""
+
+import importlib.util
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from edgewright.datasets import Sample
+from edgewright.evaluate import evaluate, metric_class
+
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+
+
+@pytest.fixture(scope="module")
+def resnet8() -> torch.nn.Module:
+    folder = SAMPLES / "models" / "resnet8_cifar10"
+    spec = importlib.util.spec_from_file_location("resnet8", folder / "model.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model: torch.nn.Module = module.create_model()
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    return model.eval()
+
+
+def decoded(value: Any) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(value["bytes"])).convert("RGB"), np.float32).transpose(2, 0, 1)
+
+
+def test_resnet8_has_its_stated_top1_and_the_logits_that_references_were_measured_on(
+    resnet8: torch.nn.Module,
+) -> None:
+    table = pq.read_table(SAMPLES / "cifar10_test.parquet")
+    sample = Sample(
+        {"x": np.stack([decoded(value) for value in table["image"].to_pylist()])}, table["label"].to_numpy()
+    )
+
+    def run(inputs: tuple[np.ndarray, ...]) -> np.ndarray:
+        with torch.no_grad():
+            return resnet8(torch.from_numpy(inputs[0])).numpy()
+
+    def shrunk(inputs: tuple[np.ndarray, ...]) -> np.ndarray:
+        return run(inputs) * np.float32(0.9)
+
+    found = evaluate(
+        shrunk, sample, "image-classification", reference=run, batch=500, drift_samples=64,
+        runtime="pytorch", size_bytes=1,
+    )  # fmt: skip
+    assert found["metric"]["value"] == found["metric"]["reference"] == 86.6
+    assert found["drift"]["snr_db"] == pytest.approx(20.0, abs=1e-3)
+    # a published SNR of 25.7 dB at an MSE of 2.67 puts the energy of the logits near 1,000
+    assert 900 < found["drift"]["logit_mse"] * 100 < 1100
+    assert found["interval"]["low"] < 0 < found["interval"]["high"]
+
+
+def test_perplexity_is_the_language_models_own_loss() -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = SAMPLES / "models" / "stories260k_llama"
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    texts = pq.read_table(SAMPLES / "tinystories_eval.parquet")["text"].slice(0, 30).to_pylist()
+    stream = [token for text in texts for token in tokenizer(text)["input_ids"]]
+    windows = torch.tensor(stream[: len(stream) // 256 * 256]).reshape(-1, 256)
+    metric = metric_class("perplexity")()
+    losses = []
+    with torch.no_grad():
+        for window in windows.split(4):
+            output = model(window, labels=window)
+            losses += [output.loss.item()] * len(window)
+            metric.update(output.logits.numpy(), reference=None, labels=None, inputs=(window.numpy(),))
+    assert metric.compute() == pytest.approx(np.exp(np.mean(losses)), rel=1e-4)
+    assert 3 < metric.compute() < 5

@@ -1,0 +1,105 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from edgewright.report import VariantFiles, collect
+from edgewright.report.html import heat, page
+
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Balanced(HTMLParser):
+    """Collects text and ids; raises where tags do not close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        values = dict(attrs)
+        self.ids += [values["id"] or ""] if "id" in values else []
+        self.links += [values["href"] or ""] if "href" in values else []
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def parsed(text: str) -> Balanced:
+    parser = Balanced()
+    parser.feed(text)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+def test_the_page_stands_alone_and_is_small(variants: list[VariantFiles]) -> None:
+    text = page(collect(variants))
+    assert len(text.encode()) < 300_000
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!#)""", text)
+    assert "http" not in re.sub(r"http-equiv", "", text)
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_every_variant_has_a_card_that_links_reach(variants: list[VariantFiles]) -> None:
+    parser = parsed(page(collect(variants)))
+    assert {item.name for item in variants} <= set(parser.ids)
+    assert len(parser.ids) == len(set(parser.ids))
+    assert all(link.startswith("#") and link[1:] in parser.ids for link in parser.links)
+
+
+def test_what_is_not_accepted_estimated_or_synthetic_is_marked(variants: list[VariantFiles]) -> None:
+    text = page(collect(variants))
+    assert "the target needs a power-of-two scale" in text
+    assert "metric_drop: 5.00 points, at most 0.50 points accepted" in text
+    assert '<span class="tag">estimate</span>' in text
+    assert '<span class="tag">synthetic input</span>' in text
+    assert "500 samples" in text
+    estimates = page(collect([item for item in variants if item.target == "xnnpack"]))
+    assert '<span class="tag">estimate</span>' not in estimates
+
+
+def test_strings_of_the_user_are_escaped(variants: list[VariantFiles]) -> None:
+    evil = "<script>alert(1)</script>\"'&"
+    files = replace(
+        variants[0],
+        name=evil,
+        model=evil,
+        aq=evil,
+        gq=evil,
+        target=evil,
+        artifact=evil,
+        failure=evil,
+        lineage={evil: evil},
+    )
+    text = page(collect([files, variants[1]]))
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert text.count("<script>") == 1
+    parsed(text)
+
+
+def test_equal_reports_are_equal_bytes(variants: list[VariantFiles]) -> None:
+    assert page(collect(variants)) == page(collect(variants))
+
+
+def test_a_page_of_failures_only(variants: list[VariantFiles]) -> None:
+    failed = [item for item in variants if item.failure]
+    text = page(collect(failed))
+    parsed(text)
+    assert '<svg viewBox="0 0 400' in text
+    assert 'class="answer ' not in text
+
+
+@pytest.mark.parametrize(("snr", "strength"), [(None, 0), (60.0, 0), (45.0, 0), (10.0, 100), (-5.0, 100)])
+def test_heat_is_drift(snr: float | None, strength: int) -> None:
+    assert heat(snr) == strength

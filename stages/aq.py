@@ -6,12 +6,16 @@ from edgewright.engine import stage
 def run(context: stage.Context) -> None:
     """Write the checkpoint with integer weights, and `layers.json`."""
     from edgewright import aq
+    from edgewright.aq.keep import keep
     from edgewright.datasets import Sample
     from edgewright.models.load import load
 
+    recipe = context.params.aq[context.item["recipe"]]
+    if recipe.is_float:
+        keep(context.inputs["model"], context.out)
+        return
     model = load(context.inputs["model"], context.workspace.root)
     sample = Sample.load(context.inputs["calibration"] / "sample.parquet")
-    recipe = context.params.aq[context.item["recipe"]]
     quantized = aq.quantize(model, sample, recipe, progress=context.progress())
     aq.save(quantized, context.inputs["model"], context.out)
 

@@ -116,7 +116,7 @@ class LayerOverride(Entry):
 
 
 class AqRecipe(Entry):
-    """Weight quantization: transforms, then at most one rounder; an empty recipe leaves the weights float.
+    """Weight quantization: transforms, then one rounder (`rtn` unless named); an empty recipe leaves the weights float.
 
     ```yaml
     awq-w4: {algorithms: [awq], bits: 4, group: 32, layers: {lm_head: skip}}
@@ -131,6 +131,11 @@ class AqRecipe(Entry):
     layers: Mapping[str, Literal["skip"] | LayerOverride] = {}
     options: Mapping[str, Mapping[str, Any]] = {}
     device: Literal["cpu"] = "cpu"
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the recipe leaves the weights as they are."""
+        return not self.model_fields_set
 
 
 class WeightScheme(Entry):

@@ -117,7 +117,7 @@ class QuantizedLinear(_Quantized):
 class QuantizedConv2d(_Quantized, nn.Conv2d):
     """`nn.Conv2d` on an integer weight: dequantize, then conv2d."""
 
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # noqa: A002
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         matrix = self.dequantized()
         if matrix.shape != self.format.shape:
             matrix = matrix[:, : self.format.columns].reshape(self.format.shape)
@@ -171,8 +171,10 @@ def _linear(module: nn.Module, weight_format: WeightFormat) -> QuantizedLinear:
 
 def _conv(module: nn.Module, weight_format: WeightFormat) -> QuantizedConv2d:
     cls = type(module)
-    own = QuantizedConv2d if cls is nn.Conv2d else type(f"Quantized{cls.__name__}", (QuantizedConv2d, cls), {})
-    new = cast(QuantizedConv2d, own.__new__(own))
+    own = QuantizedConv2d
+    if cls is not nn.Conv2d:
+        own = cast("type[QuantizedConv2d]", type(f"Quantized{cls.__name__}", (QuantizedConv2d, cls), {}))
+    new = own.__new__(own)
     new.__dict__ = dict(module.__dict__)
     for store in ("_parameters", "_buffers", "_modules"):
         new.__dict__[store] = dict(module.__dict__[store])

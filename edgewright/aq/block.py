@@ -1,0 +1,119 @@
+"""A part of a model that is quantized at a time, with the calibration inputs that reach it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from edgewright.aq.statistics import Statistic, Statistics, collect
+from edgewright.aq.structure import Structure
+from edgewright.models import quantized
+from edgewright.rounding import Grid, QuantizedWeight
+
+Run = Callable[[int], Tensor]
+"""Runs a part of the model on the calibration batch of an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A Linear or Conv2d that is to be quantized.
+
+    Attributes:
+        name: its path in the model.
+        module: the float module; it stays here when its quantized form takes its place in the model.
+        grid: the integers that its weights become.
+        clip: whether the range of a group may be narrowed where that lowers the error.
+        algorithms: names of the recipe's algorithms that it takes, the rounder last.
+    """
+
+    name: str
+    module: nn.Module
+    grid: Grid
+    clip: bool
+    algorithms: tuple[str, ...]
+
+    @property
+    def weight(self) -> Tensor:
+        """The float weight, [out, in] or [out, in / groups, height, width]."""
+        return cast(Tensor, self.module.weight).detach()
+
+    @property
+    def matrix(self) -> Tensor:
+        """The float weight as a matrix [out, columns]; a kernel is flattened."""
+        return self.weight.flatten(1)
+
+
+class Block:
+    """Layers, structure and calibration inputs of one part of the model.
+
+    Attributes:
+        name: path of the part, '' for the whole model.
+        model: the whole model.
+        layers: the layers of the part that are quantized, by name, in order of execution.
+        structure: pairs and shared inputs that lie wholly in this part.
+        batches: number of calibration batches.
+        targets: for a rounder with `quantized_inputs` the float model's output of this part, by batch.
+    """
+
+    def __init__(
+        self, name: str, model: nn.Module, layers: Sequence[Layer], structure: Structure, run: Run, batches: int,
+        wanted: frozenset[Statistic],
+    ) -> None:  # fmt: skip
+        self.name, self.model, self.structure, self.batches = name, model, structure, batches
+        self.layers: Mapping[str, Layer] = {layer.name: layer for layer in layers}
+        self.targets: Sequence[Tensor] = ()
+        self._run, self._wanted = run, wanted
+        self._statistics: dict[str, Statistics] | None = None
+        self._installed: set[str] = set()
+
+    def run(self, batch: int) -> Tensor:
+        """Output of the part for a calibration batch, with its weights as they are now."""
+        return self._run(batch)
+
+    def module(self, name: str) -> nn.Module:
+        """The module at a path of the model, quantized or not: a consumer of a pair may be a layer that stays float."""
+        return self.model.get_submodule(name)
+
+    def statistics(self, name: str) -> Statistics:
+        """Statistics of a layer's input, with the weights as they were after the last `changed`.
+
+        Raises:
+            InputError: the input of a layer is not finite, or nothing goes through it.
+        """
+        if self._statistics is None:
+            self.collect()
+        assert self._statistics is not None
+        return self._statistics[name]
+
+    def collect(self, keep: bool = False) -> list[Tensor]:
+        """Collect the statistics of the layers that are still float; the part's outputs by batch if `keep`."""
+        floats = {name: layer.module for name, layer in self.layers.items() if name not in self._installed}
+        present = (tuple(item for item in names if item in floats) for names in self.structure.shared)
+        outputs: list[Tensor] = []
+
+        def run() -> None:
+            for batch in range(self.batches):
+                output = self._run(batch)
+                if keep:
+                    outputs.append(output)
+
+        self._statistics = collect(
+            floats,
+            [names for names in present if len(names) > 1],
+            self._wanted,
+            run,
+        )
+        return outputs
+
+    def changed(self) -> None:
+        """Say that weights have changed: statistics are collected anew when they are next asked for."""
+        self._statistics = None
+
+    def install(self, name: str, weight: QuantizedWeight) -> quantized.WeightFormat:
+        """Put the quantized form of a layer in its place in the model."""
+        shape = tuple(self.layers[name].weight.shape)
+        weight_format = quantized.WeightFormat(weight.grid, shape, weight.zero_point.is_floating_point())
+        quantized.replace(self.model, name, weight_format).assign(weight)
+        self._installed.add(name)
+        return weight_format

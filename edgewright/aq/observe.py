@@ -1,0 +1,59 @@
+"""Watch what goes into Linear and Conv2d modules while a model runs."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+Before = Callable[[str, Tensor], None]
+After = Callable[[str, Tensor], None]
+
+
+def _ignore(name: str, value: Tensor) -> None:
+    pass
+
+
+@contextmanager
+def observed(modules: Mapping[str, nn.Module], before: Before, after: After = _ignore) -> Iterator[None]:
+    """Call `before(name, input)` and `after(name, output)` around each multiplication by the weight of a module.
+
+    A Conv2d of a derived class may pad in its own forward, so a convolution is watched where it happens.
+    """
+    with ExitStack() as stack:
+        for name, module in modules.items():
+            method = "_conv_forward" if isinstance(module, nn.Conv2d) else "forward"
+            setattr(module, method, _wrapped(name, getattr(module, method), before, after))
+            stack.callback(delattr, module, method)
+        yield
+
+
+def _wrapped(name: str, run: Callable[..., Any], before: Before, after: After) -> Callable[..., Any]:
+    def watched(x: Tensor, *rest: Any) -> Tensor:
+        before(name, x)
+        output = cast(Tensor, run(x, *rest))
+        after(name, output)
+        return output
+
+    return watched
+
+
+def patches(module: nn.Module, x: Tensor) -> Tensor:
+    """The vectors that the rows of the weight matrix multiply: [weight groups, tokens, columns].
+
+    A Linear has one weight group and its tokens are all leading dimensions of x [..., in]. A Conv2d has its
+    `groups`; its tokens are the output positions of x [batch, in, height, width] and its columns the
+    flattened kernel [in / groups * kernel height * kernel width].
+    """
+    if not isinstance(module, nn.Conv2d):
+        return x.reshape(1, -1, x.shape[-1])
+    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
+    padded = nn.functional.pad(x, module._reversed_padding_repeated_twice, mode=mode)
+    columns = nn.functional.unfold(padded, module.kernel_size, module.dilation, 0, module.stride)
+    split = columns.reshape(x.shape[0], module.groups, -1, columns.shape[-1])
+    return split.permute(1, 0, 3, 2).reshape(module.groups, -1, split.shape[2])
+
+
+def channels(module: nn.Module, x: Tensor) -> Tensor:
+    """The input as [tokens, input channels]: positions of an image are tokens."""
+    return x.movedim(1, -1).flatten(0, -2) if isinstance(module, nn.Conv2d) else x.flatten(0, -2)

@@ -1,0 +1,152 @@
+"""Run a model block by block, the activations of one block at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+Batch = tuple[Tensor, ...]
+Stub = Callable[[int, tuple[Any, ...], dict[str, Any]], Any]
+
+
+class _Stop(Exception):
+    """Raised to leave a forward pass whose rest is not needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Paths of a model's sequential blocks, in order, and whether they return a tuple with the hidden state first."""
+
+    names: tuple[str, ...]
+    wraps: bool
+
+
+def find_blocks(model: nn.Module, batch: Batch) -> Blocks | None:
+    """The model's sequential blocks, or None where it has no such form.
+
+    Blocks are the children of a ModuleList that have one class, are called once each, in order, and pass a
+    tensor on: the first tensor that a child gets is the first that the one before it returned. Of several
+    such lists the one with the most parameters is taken.
+    """
+    lists = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) > 1 and len({type(child) for child in module}) == 1
+    ]
+    lists.sort(key=lambda item: -sum(parameter.numel() for parameter in item[1].parameters()))
+    for name, module in lists:
+        outputs = _sequential_outputs(model, list(module), batch)
+        if outputs is not None:
+            names = tuple(f"{name}.{index}" for index in range(len(module)))
+            return Blocks(names, not isinstance(outputs[0], Tensor))
+    return None
+
+
+def _sequential_outputs(model: nn.Module, blocks: Sequence[nn.Module], batch: Batch) -> list[Any] | None:
+    calls: list[tuple[int, Any, Any]] = []
+    with ExitStack() as stack:
+        for index, block in enumerate(blocks):
+
+            def note(_: nn.Module, args: Any, kwargs: Any, output: Any, index: int = index) -> None:
+                calls.append((index, _first((args, kwargs)), output))
+
+            stack.callback(block.register_forward_hook(note, with_kwargs=True).remove)
+        model(*batch)
+    if [index for index, _, _ in calls] != list(range(len(blocks))) or calls[0][1] is None:
+        return None
+    is_same = (_first(before[2]) is after[1] for before, after in pairwise(calls))
+    return [output for _, _, output in calls] if all(is_same) else None
+
+
+def _first(value: Any) -> Tensor | None:
+    return next((leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor) and leaf.is_floating_point()), None)
+
+
+class Stream:
+    """The calibration batches on their way through the blocks of a model.
+
+    Attributes:
+        hidden: the input of the next block, by batch; outputs of the last one in the end.
+    """
+
+    def __init__(self, model: nn.Module, blocks: Blocks, batches: Sequence[Batch]) -> None:
+        """Find out what each block gets beside the hidden state, without running any block."""
+        self.model, self.batches = model, batches
+        self.blocks = [model.get_submodule(name) for name in blocks.names]
+        self.hidden: list[Tensor] = []
+        self._wraps = blocks.wraps
+        self._calls: list[list[tuple[Any, Any]]] = [[] for _ in self.blocks]
+        for batch in batches:
+            with _stubbed(self.blocks, self._record), suppress(_Stop):
+                model(*batch)
+
+    def _record(self, index: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        hidden = _first((args, kwargs))
+        assert hidden is not None
+        if index == 0:
+            self.hidden.append(hidden)
+        earlier = self._calls[index][0] if self._calls[index] else None
+        emptied = tree_map(lambda leaf: _HIDDEN if leaf is hidden else leaf, (args, kwargs))
+        self._calls[index].append(_reused(emptied, earlier))
+        if index + 1 == len(self.blocks):
+            raise _Stop
+        return self._returned(hidden)
+
+    def _returned(self, hidden: Tensor) -> Any:
+        return (hidden,) if self._wraps else hidden
+
+    def run(self, index: int, batch: int, hidden: Tensor) -> Tensor:
+        """Output of block `index` for `hidden`, the hidden state of a calibration batch."""
+        # A copy, because a block may add to its input in place.
+        given = hidden.clone()
+        args, kwargs = tree_map(lambda leaf: given if leaf is _HIDDEN else leaf, self._calls[index][batch])
+        output = _first(self.blocks[index](*args, **kwargs))
+        assert output is not None
+        return output
+
+    def run_rest(self, batch: int) -> Tensor:
+        """Output of the model for a batch, the blocks passed over: the last gives what the stream has reached."""
+
+        def skip(index: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            is_last = index + 1 == len(self.blocks)
+            hidden = self.hidden[batch].clone() if is_last else _first((args, kwargs))
+            assert hidden is not None
+            return self._returned(hidden)
+
+        with _stubbed(self.blocks, skip):
+            return cast(Tensor, self.model(*self.batches[batch]))
+
+
+_HIDDEN = object()
+
+
+def _reused(value: Any, earlier: Any) -> Any:
+    """`value` with the tensors of `earlier` where they are equal: masks and rotary tables are kept once."""
+    if earlier is None:
+        return value
+    leaves = iter(tree_leaves(earlier))
+
+    def choose(leaf: Any) -> Any:
+        other = next(leaves, None)
+        is_equal = isinstance(leaf, Tensor) and isinstance(other, Tensor) and torch.equal(leaf, other)
+        return other if is_equal else leaf
+
+    return tree_map(choose, value)
+
+
+@contextmanager
+def _stubbed(blocks: Sequence[nn.Module], stub: Stub) -> Iterator[None]:
+    with ExitStack() as stack:
+        for index, block in enumerate(blocks):
+
+            def forward(*args: Any, index: int = index, **kwargs: Any) -> Any:
+                return stub(index, args, kwargs)
+
+            block.forward = forward
+            stack.callback(delattr, block, "forward")
+        yield

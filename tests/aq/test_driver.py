@@ -1,0 +1,178 @@
+import subprocess
+import sys
+from functools import reduce
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from edgewright import aq, registry
+from edgewright.aq.algorithms import ROUNDERS
+from edgewright.aq.rounders import rtn
+from edgewright.config import AqRecipe
+from edgewright.datasets.sample import Sample
+from edgewright.errors import ConfigError, InputError
+from edgewright.models.load import load
+from edgewright.models.quantized import QuantizedLinear
+from tests.aq.nets import NETS, make, outputs, relative
+from tests.support import ROOT
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_a_model_of_any_structure_is_quantized(net):
+    model, sample = make(net)
+    before = outputs(model, sample)
+    result = aq.quantize(model, sample, AqRecipe(algorithms=("awq",), bits=8))
+    assert {row.module for row in result.layers} == result.formats.keys()
+    assert relative(outputs(model, sample), before) < 0.05
+    for row in result.layers:
+        assert row.output_snr_db is None or row.output_snr_db > 25
+    done, left = result.transforms["awq"].layers, result.transforms["awq"].skipped
+    assert {*done, *(item.module for item in left)} == result.formats.keys()
+    assert all(item.reason for item in left)
+    assert all(("awq" in row.algorithm) == (row.module in done) for row in result.layers)
+
+
+def test_streamed_blocks_give_what_the_whole_model_gives(monkeypatch):
+    recipe = AqRecipe(algorithms=("awq",), bits=4, group=8, clip=True, layers={"net.lm_head": {"bits": 8}})
+    model, sample = make("llama")
+    streamed = aq.quantize(model, sample, recipe)
+    monkeypatch.setattr("edgewright.aq.driver.find_blocks", lambda *_: None)
+    other, sample = make("llama")
+    whole = aq.quantize(other, sample, recipe)
+    assert [row.module for row in streamed.layers] == [row.module for row in whole.layers]
+    for one, two in zip(streamed.layers, whole.layers, strict=True):
+        assert one.output_mse == pytest.approx(two.output_mse, rel=1e-4)
+        assert one.rtn_output_mse == pytest.approx(two.rtn_output_mse, rel=1e-4)
+    assert relative(outputs(model, sample), outputs(other, sample)) < 1e-4
+
+
+def test_rtn_reports_itself_as_the_reference():
+    model, sample = make("cnn")
+    for row in aq.quantize(model, sample, AqRecipe(bits=4)).layers:
+        assert row.algorithm == "rtn"
+        assert row.output_mse == pytest.approx(row.rtn_output_mse)
+
+
+def test_the_reported_error_is_the_error():
+    model, sample = make("mlp")
+    x = torch.from_numpy(sample.inputs["x"])
+    expected = model.module[0](x)
+    result = aq.quantize(model, sample, AqRecipe(bits=3))
+    measured = (model.module[0](x) - expected).square().mean()
+    assert result.layers[0].output_mse == pytest.approx(float(measured), rel=1e-4)
+
+
+class _Sequential(rtn.Algorithm):
+    quantized_inputs = True
+    seen: ClassVar[list[tuple[str, float]]] = []
+
+    def round(self, block, layers):
+        if block.name:
+            type(self).seen.append((block.name, relative(block.run(0), block.targets[0])))
+        for name in layers:
+            yield from super().round(block, [name])
+            block.changed()
+
+
+def test_a_rounder_can_ask_for_inputs_that_are_quantized(monkeypatch):
+    class Module:
+        Options, Algorithm = rtn.Options, _Sequential
+
+    load_module = registry.load
+
+    def load_one(package, name):
+        return Module if package == ROUNDERS else load_module(package, name)
+
+    monkeypatch.setattr(registry, "load", load_one)
+    _Sequential.seen = []
+    model, sample = make("llama")
+    aq.quantize(model, sample, AqRecipe(bits=3, clip=True))
+    errors = dict(_Sequential.seen)
+    assert list(errors) == [f"net.model.layers.{index}" for index in range(3)]
+    assert errors["net.model.layers.0"] < 1e-5
+    assert errors["net.model.layers.1"] > 1e-3
+
+
+def test_progress_names_every_layer():
+    model, sample = make("layer-norm")
+    calls = []
+    aq.quantize(model, sample, AqRecipe(), progress=lambda *call: calls.append(call))
+    assert calls[0] == (0, 9, "blocks.0")
+    assert calls[-1] == (9, 9, "head")
+    assert [done for done, _, _ in calls] == sorted(done for done, _, _ in calls)
+
+
+def test_threads_are_what_they_were():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        aq.quantize(*make("mlp"), AqRecipe())
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_layers_without_tokens_are_refused_by_name():
+    model, sample = make("mlp")
+    model.module.idle = torch.nn.Linear(3, 3)
+    used = list(model.module)[:5]
+    model.module.forward = lambda x: reduce(lambda value, item: item(value), used, x)
+    with pytest.raises(InputError, match="idle: no token of the calibration sample goes through"):
+        aq.quantize(model, sample, AqRecipe())
+
+
+def test_bad_samples_are_refused():
+    model, sample = make("mlp")
+    sample.inputs["x"][3, 2] = np.nan
+    with pytest.raises(InputError, match="0: its input holds NaN"):
+        aq.quantize(model, sample, AqRecipe())
+    with pytest.raises(InputError, match="the calibration sample is empty"):
+        aq.quantize(model, sample.head(0), AqRecipe())
+
+
+def test_options_of_an_algorithm_that_is_not_used_are_refused():
+    with pytest.raises(ConfigError, match=r"options\.awq"):
+        aq.quantize(*make("mlp"), AqRecipe(options={"awq": {"steps": 5}}))
+
+
+def test_ragged_groups_on_the_shipped_model(model_folder):
+    model = load(model_folder("stories260k_llama"), ROOT)
+    ids = np.random.default_rng(0).integers(3, 500, (8, 64))
+    result = aq.quantize(model, Sample({"input_ids": ids}), AqRecipe(algorithms=("awq",), bits=4, group=32))
+    assert len(result.layers) == 35
+    assert [item.module for item in result.skipped] == ["lm_head"]
+    down = model.module.get_submodule("model.layers.0.mlp.down_proj")
+    assert isinstance(down, QuantizedLinear)
+    assert tuple(down.weight_scale.shape) == (64, 6)
+    assert result.transforms["awq"].skipped == ()
+
+
+_BYTES = """
+import sys, torch
+torch.set_num_threads(int(sys.argv[1]))
+from pathlib import Path
+from edgewright import aq
+from edgewright.config import AqRecipe
+from edgewright.files import sha256_tree
+from tests.aq.nets import make
+for name in ("layer-norm", "cnn"):
+    model, sample = make(name)
+    recipe = AqRecipe(algorithms=("awq",), bits=4, group=8, clip=True)
+    Path(sys.argv[2], "source").mkdir(parents=True, exist_ok=True)
+    aq.save(aq.quantize(model, sample, recipe), Path(sys.argv[2], "source"), Path(sys.argv[2], name))
+print(sha256_tree(Path(sys.argv[2])))
+"""
+
+
+def test_bytes_do_not_depend_on_threads_or_hash_seed(tmp_path):
+    runs = []
+    for threads in ("1", "2"):
+        environment = {"PYTHONHASHSEED": threads, "PYTHONPATH": str(ROOT), "PATH": "", "OMP_NUM_THREADS": threads}
+        command = [sys.executable, "-c", _BYTES, threads, str(tmp_path / threads)]
+        runs.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=Path(ROOT)))
+    digests = [run.communicate()[0].split()[-1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert digests[0] == digests[1]

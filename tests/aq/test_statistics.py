@@ -1,0 +1,73 @@
+import pytest
+import torch
+from torch import nn
+
+from edgewright.aq.statistics import Statistic, Statistics, collect
+from edgewright.errors import InputError
+from tests.aq.nets import make, outputs
+
+_ALL = frozenset(Statistic)
+
+
+@pytest.mark.parametrize("name", ["cnn", "mlp"])
+@torch.no_grad()
+def test_the_hessian_gives_the_output_error(name):
+    model, sample = make(name)
+    model.module.double()
+    layers = {path: item for path, item in model.module.named_modules() if isinstance(item, (nn.Linear, nn.Conv2d))}
+    results = collect(layers, [], _ALL, lambda: outputs(model, sample))
+    generator = torch.Generator().manual_seed(1)
+    for path, module in layers.items():
+        seen = []
+        method = "_conv_forward" if isinstance(module, nn.Conv2d) else "forward"
+        own = getattr(module, method)
+        setattr(module, method, lambda x, *rest, own=own, seen=seen: (seen.append((x, *rest)), own(x, *rest))[1])
+        outputs(model, sample)
+        delattr(module, method)
+        difference = torch.randn(module.weight.shape, generator=generator, dtype=torch.float64)
+        before = getattr(module, method)(*seen[0])
+        rest = (module.weight + difference, module.bias) if method == "_conv_forward" else ()
+        kept = module.weight.data
+        module.weight.data = kept + difference
+        error = (getattr(module, method)(seen[0][0], *rest) - before).square().mean()
+        module.weight.data = kept
+        assert float(results[path].output_error(difference.flatten(1))) == pytest.approx(float(error), rel=1e-9)
+        stacked = torch.stack((difference.flatten(1), 2 * difference.flatten(1)))
+        assert results[path].output_error(stacked)[1].item() == pytest.approx(4 * float(error), rel=1e-9)
+
+
+def test_magnitudes():
+    layer = nn.Linear(2, 1)
+    run = {"layer": layer}
+    rows = [torch.tensor([[1.0, -2.0], [3.0, 0.0]]), torch.tensor([[-5.0, 1.0]])]
+    result = collect(run, [], _ALL, lambda: [layer(row) for row in rows])["layer"]
+    assert result.tokens == 3
+    assert result.mean_magnitude.tolist() == [3.0, 1.0]
+    assert result.max_magnitude.tolist() == [5.0, 2.0]
+
+
+def test_only_what_is_asked_for():
+    layer = nn.Linear(2, 1)
+    wanted = frozenset({Statistic.MAX_MAGNITUDE})
+    result = collect({"layer": layer}, [], wanted, lambda: layer(torch.ones(4, 2)))["layer"]
+    assert (result.tokens, result.mean_magnitude, result.hessian) == (4, None, None)
+    with pytest.raises(ValueError, match="needs the hessian"):
+        Statistics(1).output_error(torch.zeros(1, 1))
+
+
+def test_shared_inputs_are_counted_once():
+    one, two = nn.Linear(2, 1), nn.Linear(2, 3)
+    x = torch.ones(1, 2)
+    results = collect({"one": one, "two": two}, [("one", "two")], _ALL, lambda: [one(x), two(x)])
+    assert results["one"] is results["two"]
+
+
+def test_a_layer_without_tokens_is_refused_by_name():
+    with pytest.raises(InputError, match="idle: no token of the calibration sample"):
+        collect({"idle": nn.Linear(2, 2)}, [], _ALL, lambda: None)
+
+
+def test_inputs_that_are_not_finite_are_refused_by_name():
+    layer = nn.Linear(2, 2)
+    with pytest.raises(InputError, match="layer: its input holds NaN or infinite values"):
+        collect({"layer": layer}, [], _ALL, lambda: layer(torch.tensor([[1.0, torch.inf]])))

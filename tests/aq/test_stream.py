@@ -1,0 +1,68 @@
+import pytest
+import torch
+from torch import nn
+
+from edgewright.aq.stream import Stream, find_blocks
+from tests.aq.nets import make, outputs
+
+
+@pytest.mark.parametrize(("name", "count"), [("llama", 3), ("layer-norm", 2), ("cnn", 0), ("mlp", 0)])
+@torch.no_grad()
+def test_blocks_are_found_and_give_what_the_model_gives(name, count):
+    model, sample = make(name)
+    batches = [tuple(torch.from_numpy(item) for item in batch) for batch in sample.batches(8)]
+    blocks = find_blocks(model.module, batches[0])
+    assert (0 if blocks is None else len(blocks.names)) == count
+    if blocks is None:
+        return
+    stream = Stream(model.module, blocks, batches)
+    for index in range(count):
+        stream.hidden = [stream.run(index, batch, hidden) for batch, hidden in enumerate(stream.hidden)]
+    assert torch.equal(torch.cat([stream.run_rest(batch) for batch in range(3)]), outputs(model, sample))
+
+
+@torch.no_grad()
+def test_masks_and_tables_are_kept_once():
+    model, sample = make("llama")
+    batches = [tuple(torch.from_numpy(item) for item in batch) for batch in sample.batches(10)]
+    stream = Stream(model.module, find_blocks(model.module, batches[0]), batches)
+    first, second = (call[1]["position_embeddings"][0] for call in stream._calls[0])
+    assert first is second
+    assert stream._calls[1][0][1]["position_embeddings"][0] is first
+
+
+@torch.no_grad()
+def test_lists_that_are_not_a_chain_are_one_block():
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.heads = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+
+        def forward(self, x):
+            return sum(head(x) for head in self.heads)
+
+    assert find_blocks(Branches(), (torch.randn(1, 4),)) is None
+
+
+@torch.no_grad()
+def test_a_block_that_writes_into_its_input_is_run_on_a_copy():
+    class Adds(nn.Module):
+        def forward(self, x):
+            x += 1
+            return x
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blocks = nn.ModuleList([Adds(), Adds()])
+
+        def forward(self, x):
+            x = x * 1
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    batch = (torch.zeros(1, 2),)
+    stream = Stream(Net(), find_blocks(Net(), batch), [batch])
+    for _ in range(2):
+        assert stream.run(0, 0, stream.hidden[0]).tolist() == [[1.0, 1.0]]

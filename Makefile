@@ -6,7 +6,9 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test lint setup clean
+BENCHMARKS := fresh models reproduce caching clone kills prefect aq targets
+
+.PHONY: demo test lint setup clean $(addprefix bench-,$(BENCHMARKS))
 
 demo: $(INSTALLED)
 	@edgewright run
@@ -27,6 +29,26 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/pip install --disable-pip-version-check --progress-bar off -r requirements.lock
 	$(BIN)/pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# The long runs behind the claims; each prints its figures and exits with 1 where one does not hold.
+bench-fresh: $(INSTALLED)      # clone, make demo twice, make test: times
+	@python -m benchmarks.fresh_clone
+bench-models: $(INSTALLED)     # ResNet-20, ToyCar, stories260k
+	@python -m benchmarks.more_models
+bench-reproduce: $(INSTALLED)  # two runs from empty caches, other threads, seeds, folders: equal bytes
+	@python -m benchmarks.reproduce
+bench-caching: $(INSTALLED)    # what reruns after which change
+	@python -m benchmarks.caching
+bench-clone: $(INSTALLED)      # push, clone, pull: nothing computed
+	@python -m benchmarks.clone
+bench-kills: $(INSTALLED)      # kill -9 at 20 random moments
+	@python -m benchmarks.kills
+bench-prefect: $(INSTALLED)    # a local server, a scheduled run, a cancelled flow
+	@pytest tests/flows -m slow
+bench-aq: $(INSTALLED)         # weight quantization: perplexity and time
+	@python -m benchmarks.aq_smoke english_llama rtn awq awq,clip
+bench-targets: $(INSTALLED)    # every line of every capability map against its toolchain
+	@python -m benchmarks.probe_targets
 
 clean:
 	rm -rf $(VENV) .edgewright

@@ -1,0 +1,1 @@
+"""Graph optimization: certified rewrite rules, chosen by the target, each firing witnessed on samples."""

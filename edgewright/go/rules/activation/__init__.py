@@ -1,0 +1,1 @@
+"""Activations recognized from their spelling, and decomposed."""

@@ -1,0 +1,1 @@
+"""Attention recognized and decomposed."""

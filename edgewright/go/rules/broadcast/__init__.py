@@ -1,0 +1,1 @@
+"""Expansions that broadcasting makes needless."""

@@ -1,0 +1,1 @@
+"""Linear layers, padding and slices as convolutions."""

@@ -1,0 +1,1 @@
+"""Batch, layer and root-mean-square normalization: folded, recognized, decomposed."""

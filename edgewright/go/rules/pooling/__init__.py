@@ -1,0 +1,1 @@
+"""Pooling in the form that the target runs best."""

@@ -1,0 +1,1 @@
+"""Reshape and permute algebra."""

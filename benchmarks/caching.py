@@ -6,7 +6,6 @@
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from benchmarks import workspace
 

@@ -23,7 +23,8 @@ def main() -> int:
             folder = workspace.make(Path(parent) / ("a" if index == 0 else "a-longer-name") / "workspace")
             variables = {name: value for name, value in setting.items() if name != "jobs"}
             states = workspace.run(folder, "--jobs", setting["jobs"], **variables)
-            print(f"run {index + 1}: {setting}, {len(states['Completed'])} stages, {states['seconds'][0]} s", flush=True)
+            seconds = states["seconds"][0]
+            print(f"run {index + 1}: {setting}, {len(states['Completed'])} stages, {seconds} s", flush=True)
             found.append(workspace.digests(folder))
     first, second = found
     different = sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,20 @@ def from_artifact(folder: Path, target: Target, batch: int) -> Runner:
     """A compiled artifact, run on one thread by its runtime, or by the simulator of a device that is not here."""
     manifest = read_json(folder / "manifest.json")
     adapter = targets.adapter(target)
-    return Runner(adapter.session(folder, target, 1), batch, adapter.RUNTIME, manifest["size_bytes"])
+    return Runner(_padded(adapter.session(folder, target, 1), batch), batch, adapter.RUNTIME, manifest["size_bytes"])
+
+
+def _padded(run: Run, batch: int) -> Run:
+    """`run`, which takes `batch` samples and no fewer, for the last samples too."""
+
+    def padded(inputs: tuple[npt.NDArray[Any], ...]) -> npt.NDArray[Any]:
+        count = len(inputs[0])
+        if count == batch:
+            return run(inputs)
+        filled = tuple(np.concatenate([value, np.repeat(value[-1:], batch - count, axis=0)]) for value in inputs)
+        return run(filled)[:count]
+
+    return padded
 
 
 def _batch(task: str) -> int:
@@ -63,6 +76,6 @@ def _call(module: nn.Module) -> Run:
     def run(inputs: tuple[npt.NDArray[Any], ...]) -> npt.NDArray[np.float32]:
         with torch.no_grad():
             logits: torch.Tensor = module(*(torch.from_numpy(np.ascontiguousarray(value)) for value in inputs))
-        return logits.numpy()
+        return cast(npt.NDArray[np.float32], logits.numpy())
 
     return run

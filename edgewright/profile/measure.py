@@ -1,0 +1,97 @@
+"""The content of profile.json: what an artifact costs on this machine, or by its compiler's estimate."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgewright import targets
+from edgewright.profile.host import describe
+from edgewright.profile.latency import compare
+from edgewright.profile.lock import exclusive
+from edgewright.profile.memory import peak_memory
+from edgewright.targets import Target
+from edgewright.targets.manifest import load
+
+_SCHEMA = 1
+
+
+def measure(
+    folder: Path,
+    float_folder: Path | None,
+    target: Target,
+    inputs: tuple[NDArray[Any], ...],
+    *,
+    threads: int,
+    runs: int,
+    warmup: int,
+) -> dict[str, Any]:
+    """Profile an artifact, in turns with the float build of the same model where there is one.
+
+    Args:
+        folder: the compiled artifact with its manifest.
+        float_folder: the float build on the same target, or None.
+        inputs: one batch.
+        threads: threads of the runtime.
+        runs: timed runs of each build, after `warmup` runs.
+
+    Returns:
+        The fields of profile.json. On an estimated target nothing runs: cycles, bytes and latency are its
+        compiler's internal estimates, and `threads`, `runs` and `host` are null.
+    """
+    adapter = targets.adapter(target)
+    if adapter.ESTIMATE:
+        return _estimated(adapter.estimate(folder), folder)
+    with exclusive():
+        run = adapter.session(folder, target, threads)
+        run_float = adapter.session(float_folder, target, threads) if float_folder is not None else None
+        compiled, baseline = compare(
+            lambda: run(inputs),
+            (lambda: run_float(inputs)) if run_float is not None else None,
+            runs=runs,
+            warmup=warmup,
+        )
+        operators = adapter.operator_times(folder, inputs, threads=threads, runs=runs)
+        memory = {
+            "compiled": peak_memory(folder, target, inputs, threads=threads),
+            "float": peak_memory(float_folder, target, inputs, threads=threads) if float_folder else None,
+        }
+    versions = load(folder)["versions"]
+    package = "onnxruntime" if "onnxruntime" in versions else "executorch"
+    return {
+        "schema": _SCHEMA,
+        "estimate": False,
+        "source": f"{package} {versions[package]} on this machine",
+        "threads": threads,
+        "runs": runs,
+        "host": describe(),
+        "latency_ms": {"compiled": asdict(compiled), "float": asdict(baseline) if baseline else None},
+        "memory_bytes": memory,
+        "cycles": None,
+        "sram_bytes": None,
+        "flash_bytes": None,
+        "operators": operators,
+    }
+
+
+def _estimated(found: dict[str, Any], folder: Path) -> dict[str, Any]:
+    versions = load(folder)["versions"]
+    clock = found["clock_hz"] / 1e6
+    return {
+        "schema": _SCHEMA,
+        "estimate": True,
+        "source": f"Vela {versions['ethos-u-vela']}, internal compiler estimate at {clock:.0f} MHz",
+        "threads": None,
+        "runs": None,
+        "host": None,
+        "latency_ms": {
+            "compiled": dict.fromkeys(("median", "p10", "p90"), found["latency_ms"]),
+            "float": None,
+        },
+        "memory_bytes": {"compiled": None, "float": None},
+        "cycles": found["cycles"],
+        "sram_bytes": found["sram_bytes"],
+        "flash_bytes": found["flash_bytes"],
+        "operators": found["operators"],
+    }

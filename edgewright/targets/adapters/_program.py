@@ -1,0 +1,153 @@
+"""Edits of a Program that more than one toolchain needs before lowering."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from numpy.typing import NDArray
+from torch.export import ExportedProgram
+from torch.fx import GraphModule, Node
+
+from edgewright.targets.manifest import TensorSignature
+
+INT32_MAX = 2**31 - 1
+_MODULE_STACK = "nn_module_stack"
+
+
+def register() -> None:
+    """Register the quantization operators that Programs carry."""
+    import torchao.quantization  # noqa: F401
+
+
+def name_of(node: Node) -> str:
+    """Operator of a node without namespace and overload (`conv2d`); empty for what is no operator."""
+    target = node.target
+    op = target if isinstance(target, torch._ops.OpOverload) else getattr(target, "_op", None)
+    return str(op).split(".")[-2] if isinstance(op, torch._ops.OpOverload) else ""
+
+
+def scope_of(node: Node) -> str:
+    """Path of the innermost module that a node belongs to; empty for the root."""
+    stack = node.meta.get(_MODULE_STACK)
+    return str(list(stack.values())[-1][0]) if stack else ""
+
+
+def specialize(
+    program: ExportedProgram,
+    inputs: Sequence[NDArray[Any]],
+    edit: Callable[[GraphModule], None] | None = None,
+) -> ExportedProgram:
+    """`program` exported again for the shapes of `inputs`, after `edit` changed its graph.
+
+    Args:
+        program: any Program; its batch dimension may be dynamic.
+        inputs: arrays of the shape and dtype of each input, one batch.
+        edit: changes the unlifted graph in place (parameters are get_attr nodes).
+    """
+    register()
+    module = program.module(check_guards=False)
+    assert isinstance(module, GraphModule)
+    if edit is not None:
+        edit(module)
+        module.graph.eliminate_dead_code()
+        module.recompile()
+    # Ones, because an int64 input is an index: 1 is in range wherever 0 is not special.
+    example = tuple(torch.ones(array.shape, dtype=torch.from_numpy(array[:0].copy()).dtype) for array in inputs)
+    with torch.no_grad():
+        return torch.export.export(module, example)
+
+
+def tensor_of(module: GraphModule, node: Node) -> torch.Tensor:
+    """Value of a get_attr node."""
+    owner: Any = module
+    for part in cast(str, node.target).split("."):
+        owner = getattr(owner, part)
+    return cast(torch.Tensor, owner)
+
+
+def constant(module: GraphModule, value: torch.Tensor, hint: str, before: Node) -> Node:
+    """A get_attr node of a new buffer, in front of `before`; the name is free and depends on `hint` alone."""
+    name = hint
+    count = 0
+    while hasattr(module, name):
+        count += 1
+        name = f"{hint}_{count}"
+    module.register_buffer(name, value)
+    with module.graph.inserting_before(before):
+        return module.graph.get_attr(name)
+
+
+def integer_biases(module: GraphModule) -> None:
+    """Round float biases of quantized operators to int32 steps of input scale x weight scale.
+
+    The accumulator of a convolution or linear is an int32 count of such steps, so a device with
+    integer accumulators adds its bias there (Jacob et al. 2018, arXiv:1712.05877, section 2.4).
+    Operators whose input or weight is not quantized per tensor and per channel are left alone.
+    """
+    decomposed = torch.ops.quantized_decomposed
+    for node in list(module.graph.nodes):
+        if name_of(node) not in ("conv1d", "conv2d", "linear") or len(node.args) < 3:
+            continue
+        source, weight, bias = node.args[:3]
+        if not (isinstance(bias, Node) and bias.op == "get_attr" and isinstance(source, Node)):
+            continue
+        if source.target != decomposed.dequantize_per_tensor.default:
+            continue
+        if not isinstance(weight, Node) or weight.target not in (
+            decomposed.dequantize_per_channel.default,
+            decomposed.dequantize_per_tensor.default,
+        ):
+            continue
+        values = tensor_of(module, bias).detach()
+        scales = (
+            tensor_of(module, cast(Node, weight.args[1])).to(torch.float64)
+            if weight.target == decomposed.dequantize_per_channel.default
+            else torch.full((len(values),), float(cast(float, weight.args[1])), dtype=torch.float64)
+        )
+        steps = scales * float(cast(float, source.args[1]))
+        integers = (values.to(torch.float64) / steps).round().clamp(-INT32_MAX, INT32_MAX).to(torch.int32)
+        hint = cast(str, bias.target).replace(".", "_")
+        arguments = (
+            constant(module, integers, f"{hint}_int32", node),
+            constant(module, steps.to(torch.float32), f"{hint}_scale", node),
+            constant(module, torch.zeros(len(values), dtype=torch.int64), f"{hint}_zero_point", node),
+            0,
+            -INT32_MAX,
+            INT32_MAX,
+            torch.int32,
+        )
+        with module.graph.inserting_before(node):
+            rounded = module.graph.call_function(decomposed.dequantize_per_channel.default, arguments)
+        rounded.meta[_MODULE_STACK] = node.meta.get(_MODULE_STACK)
+        node.replace_input_with(bias, rounded)
+
+
+def signatures(program: ExportedProgram) -> tuple[tuple[TensorSignature, ...], tuple[TensorSignature, ...]]:
+    """Inputs and outputs of a specialized Program, with the quantization at its border."""
+    users = set(program.graph_signature.user_inputs)
+    inputs = [
+        _signature(node.name, node, next(iter(node.users), None))
+        for node in program.graph.nodes
+        if node.op == "placeholder" and node.name in users
+    ]
+    results = program.graph.output_node().args[0]
+    outputs = [
+        _signature("output" if len(results) == 1 else f"output_{index}", node, node)
+        for index, node in enumerate(results)
+    ]
+    return tuple(inputs), tuple(outputs)
+
+
+def _signature(name: str, node: Node, border: Node | None) -> TensorSignature:
+    value = node.meta["val"]
+    quantization: dict[str, float | int | str] | None = None
+    if border is not None and name_of(border) in ("quantize_per_tensor", "dequantize_per_tensor"):
+        scale, zero_point, _, _, dtype = cast(tuple[float, int, int, int, torch.dtype], border.args[1:6])
+        quantization = {
+            "scale": float(scale),
+            "zero_point": int(zero_point),
+            "dtype": str(dtype).removeprefix("torch."),
+        }
+    return TensorSignature(
+        name, tuple(int(size) for size in value.shape), str(value.dtype).removeprefix("torch."), quantization
+    )

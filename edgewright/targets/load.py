@@ -1,0 +1,108 @@
+"""Targets by name, read from the YAML files of this folder."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from edgewright.errors import ConfigError, nearest
+from edgewright.targets.schema import Operator, Target
+
+_FOLDER = Path(__file__).parent
+_FAMILIES = "families"
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Names of the targets, sorted: the YAML files beside this module."""
+    return tuple(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
+
+
+@cache
+def load(name: str) -> Target:
+    """The target `name`.
+
+    Raises:
+        ConfigError: there is no such target (the nearest is named), or its file is wrong (file and key).
+    """
+    if name not in names():
+        raise ConfigError(f"unknown target '{name}'{nearest(name, names())}; known: {', '.join(names())}")
+    return read(_FOLDER / f"{name}.yaml", _FOLDER / _FAMILIES)
+
+
+def read(file: Path, families: Path) -> Target:
+    """The target of one YAML file; `extends: NAME` in it starts from `families/NAME.yaml`.
+
+    A mapping of the file is merged into the family's, key by key; null removes the family's key.
+
+    Raises:
+        ConfigError: the file cannot be read, or has an unknown or wrong key (file and key).
+    """
+    values = _yaml(file)
+    family = values.pop("extends", file.stem)
+    if family != file.stem:
+        base = families / f"{family}.yaml"
+        if not base.is_file():
+            known = sorted(item.stem for item in families.glob("*.yaml"))
+            raise ConfigError(f"{file.name}: extends: no family '{family}'{nearest(str(family), known)}")
+        values = _merged(_yaml(base), values)
+    kernels = values.pop("kernels", {})
+    operators = values.get("operators")
+    if not isinstance(operators, Mapping) or not isinstance(kernels, Mapping):
+        raise ConfigError(f"{file.name}: kernels and operators must be mappings")
+    values["operators"] = {op: _with_kernels(file, op, entry, kernels) for op, entry in operators.items()}
+    try:
+        return Target.model_validate({**values, "name": file.stem, "family": family})
+    except ValidationError as error:
+        raise ConfigError(_line(file, error)) from None
+
+
+def _yaml(file: Path) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        values = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file.name}: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file.name}: must be a mapping")
+    return values
+
+
+def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(below, dict):
+            result[key] = _merged(below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _with_kernels(file: Path, op: str, entry: Any, kernels: Mapping[str, Any]) -> Any:
+    """The operator's entry, the names in `quantized` replaced by the kernels that they name."""
+    if not isinstance(entry, Mapping):
+        raise ConfigError(f"{file.name}: operators.{op} must be a mapping, for example {{float: true}}")
+    found = []
+    for name in entry.get("quantized", ()):
+        if name not in kernels:
+            raise ConfigError(f"{file.name}: operators.{op}.quantized: no kernel '{name}'{nearest(name, kernels)}")
+        found.append({**kernels[name], "name": name})
+    return {**entry, "quantized": found}
+
+
+def _line(file: Path, error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    hint = ""
+    if first["type"] == "extra_forbidden":
+        owner = Operator if first["loc"][0] == "operators" else Target
+        fields = [info.alias or name for name, info in owner.model_fields.items()]
+        hint = nearest(str(first["loc"][-1]), fields)
+        return f"{file.name}: unknown key {key}{hint}"
+    return f"{file.name}: {key}: {first['msg']}"

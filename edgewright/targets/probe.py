@@ -1,0 +1,246 @@
+"""One-operator programs: the proof that each line of a capability map is what the toolchain does."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.nn import functional as F
+
+from edgewright.errors import ConfigError
+from edgewright.targets.adapters import _program
+from edgewright.targets.schema import Kernel, Operator, Target
+from edgewright.targets.toolchain import adapter as adapter_of
+
+_IMAGE, _ROWS, _HEADS = (1, 8, 8, 8), (1, 16, 32), (1, 2, 16, 32)
+_CHANNEL = torch.full((8,), 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A call of one operator: shapes of its inputs with the batch of 1, and of its weight if it has one.
+
+    Inputs are uniform between `low` and 4: 1 for operators with a pole or an edge at 0.
+    """
+
+    call: Callable[..., Tensor]
+    shapes: tuple[tuple[int, ...], ...] = (_IMAGE,)
+    weight: tuple[int, ...] | None = None
+    low: float = -4.0
+
+
+EXAMPLES: Mapping[str, Example] = {
+    "abs": Example(torch.abs),
+    "adaptive_avg_pool2d": Example(lambda x: F.adaptive_avg_pool2d(x, 1)),
+    "add": Example(torch.add, (_IMAGE, _IMAGE)),
+    "avg_pool2d": Example(lambda x: F.avg_pool2d(x, 2)),
+    "batch_norm": Example(lambda x: F.batch_norm(x, _CHANNEL, _CHANNEL, _CHANNEL, _CHANNEL)),
+    "bmm": Example(torch.bmm, ((2, 16, 32), (2, 32, 16))),
+    "cat": Example(lambda a, b: torch.cat([a, b], 1), (_IMAGE, _IMAGE)),
+    "ceil": Example(torch.ceil),
+    "clamp": Example(lambda x: torch.clamp(x, 0.0, 2.0)),
+    "constant_pad_nd": Example(lambda x: torch.ops.aten.constant_pad_nd.default(x, [0, 1, 0, 1])),
+    "conv1d": Example(lambda x, w, b: F.conv1d(x, w, b, padding=1), ((1, 8, 16),), (16, 8, 3)),
+    "conv2d": Example(lambda x, w, b: F.conv2d(x, w, b, padding=1), (_IMAGE,), (16, 8, 3, 3)),
+    "cos": Example(torch.cos),
+    "div": Example(torch.div, (_IMAGE, _IMAGE), low=1.0),
+    "elu": Example(F.elu),
+    "exp": Example(torch.exp),
+    "expand": Example(lambda x: x.expand(1, 8, 8, 8), ((1, 1, 8, 8),)),
+    "flatten": Example(lambda x: torch.flatten(x, 1)),
+    "floor": Example(torch.floor),
+    "gelu": Example(F.gelu),
+    "hardsigmoid": Example(F.hardsigmoid),
+    "hardswish": Example(F.hardswish),
+    "hardtanh": Example(lambda x: F.hardtanh(x, 0.0, 2.0)),
+    "layer_norm": Example(lambda x: F.layer_norm(x, (32,), torch.ones(32), torch.zeros(32)), (_ROWS,)),
+    "leaky_relu": Example(lambda x: F.leaky_relu(x, 0.1)),
+    "linear": Example(F.linear, (_ROWS,), (16, 32)),
+    "log": Example(torch.log, low=1.0),
+    "matmul": Example(torch.matmul, (_HEADS, (1, 2, 32, 16))),
+    "max_pool2d": Example(lambda x: F.max_pool2d(x, 2)),
+    "maximum": Example(torch.maximum, (_IMAGE, _IMAGE)),
+    "mean": Example(lambda x: x.mean((2, 3), keepdim=True)),
+    "minimum": Example(torch.minimum, (_IMAGE, _IMAGE)),
+    "mul": Example(torch.mul, (_IMAGE, _IMAGE)),
+    "neg": Example(torch.neg),
+    "pad": Example(lambda x: F.pad(x, (0, 1, 0, 1))),
+    "permute": Example(lambda x: x.permute(0, 2, 3, 1)),
+    "pow": Example(lambda x: torch.pow(x, 2), low=1.0),
+    "relu": Example(F.relu),
+    "relu6": Example(torch.ops.aten.relu6.default),
+    "repeat": Example(lambda x: x.repeat(1, 2, 1, 1)),
+    "reshape": Example(lambda x: torch.ops.aten.reshape.default(x, [1, 64, 8])),
+    "rsqrt": Example(torch.rsqrt, low=1.0),
+    "scaled_dot_product_attention": Example(F.scaled_dot_product_attention, (_HEADS, _HEADS, _HEADS)),
+    "select": Example(lambda x: x.select(1, 0)),
+    "sigmoid": Example(torch.sigmoid),
+    "silu": Example(F.silu),
+    "sin": Example(torch.sin),
+    "slice": Example(lambda x: x[:, :, ::1, 0:4]),
+    "softmax": Example(lambda x: F.softmax(x, -1), (_ROWS,)),
+    "sqrt": Example(torch.sqrt, low=1.0),
+    "squeeze": Example(lambda x: x.squeeze(1), ((1, 1, 8, 8),)),
+    "sub": Example(lambda a, b: a - b, (_IMAGE, _IMAGE)),
+    "tanh": Example(torch.tanh),
+    "transpose": Example(lambda x: x.transpose(1, 2)),
+    "unsqueeze": Example(lambda x: x.unsqueeze(-1)),
+    "view": Example(lambda x: torch.ops.aten.view.default(x, [1, 64, 8])),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the toolchain did with a one-operator program.
+
+    `left` names what it did not delegate (quantize and dequantize at the border aside), with the reason;
+    `steps` is the largest difference between artifact and program, in quantization steps of the output
+    (of the program's largest output, in float32 ulps of 2^-23, for a float operator).
+    """
+
+    operator: str
+    kernel: str
+    left: tuple[str, ...]
+    steps: float
+
+
+def forms(operator: Operator) -> list[Kernel | None]:
+    """The forms that a line of the map claims: each quantized one, and None for float."""
+    return [*operator.quantized, *([None] if operator.runs_float else [])]
+
+
+def probe(target: Target, op: str, kernel: Kernel | None, folder: Path) -> Probe:
+    """Compile a program of the operator `op` alone, and run it against the program.
+
+    Raises:
+        ConfigError: no example of this operator is known here.
+    """
+    if op not in EXAMPLES:
+        raise ConfigError(f"target {target.name}: operators.{op} has no example in edgewright/targets/probe.py")
+    entry = target.operators[op]
+    example = EXAMPLES[op]
+    program, inputs, step = one_operator(example, kernel, shared=entry.output == "shared")
+    adapter = adapter_of(target)
+    manifest = adapter.compile(program, target, folder, batch_inputs=inputs)
+    output = adapter.session(folder, target, 1)(inputs)
+    expected = program.module(check_guards=False)(*(torch.from_numpy(item) for item in inputs)).numpy()
+    unit = step if step is not None else float(np.abs(expected).max()) * 2.0**-23
+    border = ("quantize_per_tensor", "dequantize_per_tensor") if kernel is not None else ()
+    left = tuple(
+        f"{item.operator}: {item.reason}" for item in manifest.not_delegated if item.operator not in border
+    )
+    return Probe(op, kernel.name if kernel else "float", left, float(np.abs(output - expected).max()) / unit)
+
+
+def one_operator(
+    example: Example, kernel: Kernel | None, shared: bool
+) -> tuple[ExportedProgram, tuple[NDArray[Any], ...], float | None]:
+    """A Program of one operator in float or QDQ form, inputs for it, and its output's quantization step."""
+    _program.register()
+    generator = np.random.default_rng(0)
+    inputs = tuple(generator.uniform(example.low, 4.0, shape).astype(np.float32) for shape in example.shapes)
+    module = _OneOperator(example, kernel, shared, [torch.from_numpy(item) for item in inputs]).eval()
+    with torch.no_grad():
+        program = torch.export.export(module, tuple(torch.from_numpy(item) for item in inputs))
+    return program, inputs, module.step
+
+
+class _OneOperator(nn.Module):
+    def __init__(self, example: Example, kernel: Kernel | None, shared: bool, inputs: list[Tensor]) -> None:
+        super().__init__()
+        self.example = example
+        self.kernel = kernel
+        self.shared = shared
+        self.input = (4 / 255, -128) if example.low >= 0 else (8 / 255, 0)
+        generator = torch.Generator().manual_seed(0)
+        if example.weight is not None:
+            weight = torch.randn(example.weight, generator=generator) * 0.1
+            self.register_buffer("bias", torch.randn(example.weight[0], generator=generator))
+            self._quantize_weight(weight)
+        self.output: tuple[float, int] | None = None
+        self.step: float | None = None
+        if kernel is not None and kernel.activations is not None and kernel.activations.mode == "static":
+            with torch.no_grad():
+                result = self.forward(*inputs)
+            self.output = self.input if shared else _parameters(result)
+            self.step = self.output[0]
+        elif kernel is not None:
+            with torch.no_grad():
+                self.step = float(self.forward(*inputs).abs().max()) / 127
+
+    def _quantize_weight(self, weight: Tensor) -> None:
+        form = self.kernel.weights if self.kernel else None
+        if form is None:
+            self.register_buffer("weight", weight)
+            return
+        top = 127 if form.bits == 8 else 7
+        columns = weight.flatten(1)
+        grouped = columns.view(len(columns), -1, form.group_multiple or 32) if form.granularity == "group" else columns
+        scale = grouped.abs().amax(-1) / top if form.granularity != "tensor" else grouped.abs().max() / top
+        unit = scale.unsqueeze(-1) if form.granularity != "tensor" else scale
+        self.register_buffer("weight", (grouped / unit).round().view(weight.shape).to(torch.int8))
+        if form.granularity == "tensor":
+            self.tensor_scale = float(scale)
+            return
+        self.register_buffer("scale", scale)
+        kind = torch.int8 if form.granularity == "group" else torch.int64
+        self.register_buffer("zero_point", torch.zeros_like(scale, dtype=kind))
+
+    def _weight(self) -> Tensor:
+        form = self.kernel.weights if self.kernel else None
+        weight = cast(Tensor, self.weight)
+        if form is None:
+            return weight
+        decomposed = torch.ops.quantized_decomposed
+        if form.granularity == "group":
+            block = [1, form.group_multiple or 32]
+            arguments: tuple[Any, ...] = (weight, block, self.scale, self.zero_point, torch.int8, -8, 7)
+            return cast(Tensor, torch.ops.torchao.dequantize_affine(*arguments))
+        if form.granularity == "tensor":
+            return cast(
+                Tensor, decomposed.dequantize_per_tensor(weight, self.tensor_scale, 0, -127, 127, torch.int8)
+            )
+        parts = (weight, self.scale, self.zero_point, 0, -127, 127, torch.int8)
+        return cast(Tensor, decomposed.dequantize_per_channel(*parts))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        mode = self.kernel.activations.mode if self.kernel and self.kernel.activations else None
+        tensors = list(inputs)
+        if mode == "static":
+            tensors = [_pair(item, *self.input) for item in tensors]
+            if self.shared:
+                # A neighbour that computes: a delegate of data movement alone may be refused as empty.
+                tensors = [_pair(F.relu(item), *self.input) for item in tensors]
+        elif mode == "dynamic":
+            tensors = [_dynamic(item) for item in tensors]
+        if self.example.weight is not None:
+            tensors += [self._weight(), cast(Tensor, self.bias)]
+        result = self.example.call(*tensors)
+        return result if self.output is None else _pair(result, *self.output)
+
+
+def _parameters(values: Tensor) -> tuple[float, int]:
+    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    scale = (high - low) / 255 or 1.0
+    return scale, max(-128, min(127, round(-128 - low / scale)))
+
+
+def _pair(value: Tensor, scale: float, zero_point: int) -> Tensor:
+    decomposed = torch.ops.quantized_decomposed
+    quantized = decomposed.quantize_per_tensor(value, scale, zero_point, -128, 127, torch.int8)
+    return cast(Tensor, decomposed.dequantize_per_tensor(quantized, scale, zero_point, -128, 127, torch.int8))
+
+
+def _dynamic(value: Tensor) -> Tensor:
+    ops = torch.ops.torchao
+    block = [1] * (value.dim() - 1) + [value.shape[-1]]
+    scale, zero_point = ops.choose_qparams_affine(
+        value, "ASYMMETRIC", block, torch.int8, -128, 127, None, torch.float32, torch.int8
+    )
+    quantized = ops.quantize_affine(value, block, scale, zero_point, torch.int8, -128, 127)
+    return cast(Tensor, ops.dequantize_affine(quantized, block, scale, zero_point, torch.int8, -128, 127))

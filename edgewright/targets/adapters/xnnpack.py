@@ -85,8 +85,14 @@ def compile(
 
 def preload() -> None:
     """Import what `session` needs."""
-    import executorch.extension.pybindings.portable_lib
-    import executorch.runtime  # noqa: F401
+    _runtime()
+
+
+def _runtime() -> Any:
+    """ExecuTorch's runtime bindings; `executorch.runtime` wraps the same, and imports the whole exporter."""
+    from executorch.extension.pybindings import _C
+
+    return _C
 
 
 def session(folder: Path, target: Target, threads: int) -> Callable[[tuple[NDArray[Any], ...]], NDArray[Any]]:
@@ -94,15 +100,13 @@ def session(folder: Path, target: Target, threads: int) -> Callable[[tuple[NDArr
 
     ExecuTorch has one thread pool per process: the latest session sets it for all.
     """
-    from executorch.extension.pybindings import portable_lib
-    from executorch.runtime import Runtime
-
-    portable_lib._unsafe_reset_threadpool(threads)
-    program = Runtime.get().load_program(folder / _ARTIFACT)
+    runtime = _runtime()
+    runtime._unsafe_reset_threadpool(threads)
+    program = runtime._load_program(str(folder / _ARTIFACT))
     method = program.load_method("forward")
 
     def run(inputs: tuple[NDArray[Any], ...]) -> NDArray[Any]:
-        outputs = method.execute([torch.from_numpy(np.ascontiguousarray(array)) for array in inputs])
+        outputs = method([torch.from_numpy(np.ascontiguousarray(array)) for array in inputs])
         # The runtime reuses its output memory at the next call.
         return np.array(outputs[0].numpy(), copy=True)
 

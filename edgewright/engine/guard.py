@@ -1,0 +1,34 @@
+"""The first stage of dvc.yaml: `dvc repro` stops in one line when the plan is stale."""
+
+import os
+import sys
+from pathlib import Path
+
+from edgewright.engine import marker, plan
+from edgewright.engine.workspace import Workspace
+from edgewright.errors import ConfigError, EdgewrightError
+from edgewright.files import write_json
+
+CHECKED = "data/guard/checked.json"
+
+
+def main() -> int:
+    """Check the workspace in the current folder; the exit code."""
+    workspace = Workspace(Path.cwd())
+    marker.write("started")
+    try:
+        if stale := plan.check(workspace):
+            raise ConfigError(stale)
+    except EdgewrightError as error:
+        marker.write("failed", exit_code=error.exit_code, message=str(error))
+        print(f"guard: {error}", file=sys.stderr)
+        return error.exit_code
+    partial = workspace.root / f"{CHECKED}.partial-{os.getpid()}"
+    write_json(partial, {"schema": 1, "plan": "current"})
+    partial.replace(workspace.root / CHECKED)
+    marker.write("completed", exit_code=0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

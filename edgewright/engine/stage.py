@@ -1,0 +1,198 @@
+"""What every stage process does around its work: fixed environment, atomic publication, marker, one-line errors."""
+
+import ctypes
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+from edgewright import progress
+from edgewright.config import Params
+from edgewright.engine import leftovers, marker
+from edgewright.engine.workspace import Workspace, instance
+from edgewright.errors import ConfigError, EdgewrightError, nearest
+from edgewright.files import sha256_tree
+
+ENVIRONMENT: Mapping[str, str] = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "DO_NOT_TRACK"), "1"
+) | {
+    "PYTHONHASHSEED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+    "GX_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DVC_NO_ANALYTICS": "1",
+}
+"""What decides bytes (threads, hash seed) and telemetry, set before a stage runs."""
+
+_INPUTS = {
+    "model": "model", "holdout": "holdout", "calibration": "calibration", "aq": "aq", "ir": "ir",
+    "go": "go", "gq": "gq", "compile": "compile", "float": "compile",
+}
+_PR_SET_PDEATHSIG = 1
+_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the body of a stage works with.
+
+    Attributes:
+        stage: name of the stage.
+        key: its instance; None for the report.
+        workspace: the workspace.
+        params: the configuration.
+        plan: the value of plan.json.
+        out: empty temporary folder; its content is published as the artifact once the body returns.
+    """
+
+    stage: str
+    key: str | None
+    workspace: Workspace
+    params: Params
+    plan: Mapping[str, Any]
+    out: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the instance, `aq@KEY`."""
+        return instance(self.stage, self.key)
+
+    @property
+    def item(self) -> Mapping[str, str]:
+        """The instance's entry in plan.json; empty for the report."""
+        return self.plan[self.stage][self.key] if self.key else {}
+
+    @property
+    def inputs(self) -> Mapping[str, Path]:
+        """Folders of the artifacts that the instance reads, by the field of its entry that names them."""
+        if self.stage == "model":
+            return {}
+        found = {
+            field: self.workspace.artifact(stage, self.item[field])
+            for field, stage in _INPUTS.items() if field in self.item
+        }
+        if "artifact" in self.item:
+            found["artifact"] = self.workspace.artifact(self.item["stage"], self.item["artifact"])
+        return found
+
+    @cached_property
+    def resume(self) -> Path:
+        """Folder that outlives a kill, one for each content of the inputs; removed when the stage completes."""
+        digest = hashlib.sha256(json.dumps([self.name, self.item], sort_keys=True).encode())
+        digest.update(self.params.model_dump_json(exclude={"variants"}).encode())
+        digest.update(self.workspace.code_file.read_bytes())
+        for path in self.inputs.values():
+            digest.update(sha256_tree(path).encode())
+        folder = self.workspace.scratch / "resume" / digest.hexdigest()
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def progress(self, label: str = "") -> progress.Progress:
+        """A progress that prints `aq@KEY: label 3/12 scope, 14 s left` to standard error."""
+        return progress.printed(f"{self.name}: {label}".rstrip())
+
+
+def main(name: str, run: Callable[[Context], None], *, exclusive: bool = False) -> None:
+    """Run a stage as a process: `python -m stages.NAME KEY`; exits, never returns.
+
+    The artifact appears whole or not at all, the process dies with its parent, and an EdgewrightError
+    ends as one line on standard error and its exit code. `exclusive` holds a lock of the machine, for
+    a stage that measures time.
+    """
+    die_with_parent()
+    _fix_environment()
+    _fix_torch()
+    sys.exit(_run(name, run, exclusive))
+
+
+def _run(name: str, run: Callable[[Context], None], exclusive: bool) -> int:
+    start = time.monotonic()
+    key = sys.argv[1] if len(sys.argv) > 1 else None
+    title = instance(name, key)
+
+    marker.write("started")
+    try:
+        with _machine() if exclusive else nullcontext():
+            _publish(name, key, run)
+    except EdgewrightError as error:
+        marker.write("failed", exit_code=error.exit_code, message=str(error), seconds=time.monotonic() - start)
+        print(f"{title}: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        marker.write("failed", exit_code=_INTERRUPTED, message="interrupted", seconds=time.monotonic() - start)
+        return _INTERRUPTED
+    except BaseException as error:
+        traceback.print_exc()
+        message = f"{type(error).__name__}: {error}".splitlines()[0]
+        marker.write("failed", exit_code=1, message=message, seconds=time.monotonic() - start)
+        return 1
+    marker.write("completed", exit_code=0, seconds=time.monotonic() - start)
+    return 0
+
+
+def _publish(name: str, key: str | None, run: Callable[[Context], None]) -> None:
+    workspace = Workspace(Path.cwd())
+    plan = workspace.plan()
+    if key is not None and key not in plan[name]:
+        raise ConfigError(f"plan.json: {name}: no instance '{key}'{nearest(key, plan[name])}")
+    target = workspace.artifact(name, key) if key else workspace.root / "reports"
+    leftovers.sweep(target.parent, target.name)
+    out = leftovers.partial(target)
+    out.mkdir(parents=True)
+    try:
+        context = Context(name, key, workspace, workspace.params(), plan, out)
+        run(context)
+        if not any(out.iterdir()):
+            raise RuntimeError(f"the stage {name} wrote nothing into context.out")
+        for source, goal in [(out, target)] if key else [(item, target / item.name) for item in sorted(out.iterdir())]:
+            _replace(source, goal)
+        if "resume" in vars(context):
+            shutil.rmtree(context.resume, ignore_errors=True)
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """`os.replace` needs an absent folder, so what is there goes first; a kill in between leaves nothing."""
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
+
+
+def die_with_parent() -> None:
+    """Linux ends this process when its parent ends; elsewhere this is the parent's duty."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _fix_environment() -> None:
+    """Threads and the hash seed are read at the start of a process, so a wrong one needs a new start."""
+    if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
+        sys.stdout.flush()
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **ENVIRONMENT})
+
+
+def _fix_torch() -> None:
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
+def _machine() -> AbstractContextManager[IO[str]]:
+    """Waits for its turn among all processes of the machine that measure."""
+    file = (Path(tempfile.gettempdir()) / "edgewright-profile.lock").open("a")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file

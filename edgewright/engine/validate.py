@@ -1,0 +1,139 @@
+"""Everything that can be known to be wrong with a workspace without computing."""
+
+import ast
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+from edgewright.config import AqRecipe, DataSource, ModelEntry, Params
+from edgewright.engine import plan
+from edgewright.engine.first_params import header
+from edgewright.engine.workspace import Workspace
+from edgewright.errors import ConfigError, EdgewrightError, InputError, nearest
+
+
+def validate(workspace: Workspace) -> list[EdgewrightError]:
+    """All mistakes that are found; empty when the configuration is right.
+
+    A params.yaml that breaks the schema is one error with a line a mistake, and nothing else is looked at.
+    """
+    try:
+        params = workspace.params()
+    except ConfigError as error:
+        return [error]
+    return [mistake for check in _checks(workspace, params) if (mistake := _mistake(check)) is not None]
+
+
+def require_valid(workspace: Workspace) -> None:
+    """Raise what `validate` finds, as one error with a line a mistake.
+
+    Raises:
+        ConfigError: params.yaml is wrong.
+        InputError: nothing is wrong but a file that it names.
+    """
+    mistakes = validate(workspace)
+    if mistakes:
+        first = min(mistakes, key=lambda error: error.exit_code)
+        raise type(first)("\n".join(dict.fromkeys(str(error) for error in mistakes)))
+
+
+def _mistake(check: Callable[[], None]) -> EdgewrightError | None:
+    try:
+        check()
+    except EdgewrightError as error:
+        return error
+    return None
+
+
+def _checks(workspace: Workspace, params: Params) -> Iterator[Callable[[], None]]:
+    """The checks, from the small to the whole; each raises on the first mistake of its part."""
+    from edgewright.gq.validate import check_calibration
+    from edgewright.models.check import check as check_model
+
+    root = workspace.root
+    for name, model in params.models.items():
+        yield partial(check_model, model, f"params.yaml: models.{name}", root)
+        yield partial(_function_exists, model, f"params.yaml: models.{name}.factory", root)
+        for data in (model.calibration, model.holdout):
+            yield partial(_columns, params.data[data], data, model, root)
+    for name, recipe in params.aq.items():
+        yield partial(_recipe, recipe, f"params.yaml: aq.{name}")
+    for name, scheme in params.gq.items():
+        yield partial(check_calibration, scheme, f"params.yaml: gq.{name}")
+    for index, entry in enumerate(params.variants):
+        for target, scheme_name in product(entry.target, entry.gq):
+            yield partial(_scheme, params, target, scheme_name, index)
+    yield partial(_plan, params, root)
+
+
+def _plan(params: Params, root: Path) -> None:
+    plan.build(params, root=root)
+
+
+def _function_exists(model: ModelEntry, where: str, root: Path) -> None:
+    """The factory's function is defined in its file, which is read and not run."""
+    from edgewright.models.check import locate
+
+    if model.factory is None:
+        return
+    try:
+        path = locate(model.factory, root)
+    except ConfigError:
+        return
+    if path is None:
+        return
+    module, _, function = model.factory.partition(":")
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise ConfigError(f"{where}: {path.relative_to(root)}:{error.lineno}: {error.msg}") from error
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    imported = {(name.asname or name.name).split(".")[0] for node in ast.walk(tree)
+                if isinstance(node, ast.Import | ast.ImportFrom) for name in node.names}
+    assigned = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
+                if isinstance(target, ast.Name)}
+    if function not in defined | imported | assigned and "*" not in imported:
+        raise ConfigError(f"{where}: {module} defines no '{function}'{nearest(function, defined)}")
+
+
+def _recipe(recipe: AqRecipe, where: str) -> None:
+    from edgewright.aq.algorithms import split
+
+    used = {*recipe.algorithms, split(recipe.algorithms, f"{where}.algorithms")[1]}
+    for layer, override in recipe.layers.items():
+        if not isinstance(override, str) and override.algorithms is not None:
+            used |= {*override.algorithms, split(override.algorithms, f"{where}.layers.{layer}.algorithms")[1]}
+    for name in recipe.options:
+        if name not in used:
+            raise ConfigError(f"{where}.options: the recipe does not use '{name}'{nearest(name, used)}")
+
+
+def _scheme(params: Params, target: str, scheme: str, index: int) -> None:
+    from edgewright import targets
+
+    where = f"params.yaml: variants[{index}]"
+    known = targets.names()
+    if target not in known:
+        near = nearest(target, known)
+        raise ConfigError(f"{where}.target: unknown target '{target}'{near}; known: {', '.join(known)}")
+    targets.check_scheme(targets.load(target), params.gq[scheme], f"{where}: gq.{scheme}")
+
+
+def _columns(data: DataSource, name: str, model: ModelEntry, root: Path) -> None:
+    """The columns of a local parquet or CSV file, from its header."""
+    from edgewright.datasets import roles
+
+    if data.source is None:
+        return
+    wanted = roles.of(data, model.task)
+    path = root / data.source
+    found = header(path)
+    if found is None:
+        return
+    for role, column in wanted.columns.items():
+        if column not in found and role not in wanted.optional:
+            raise InputError(
+                f"params.yaml: data.{name}.columns.{role}: {data.source} has no column '{column}'"
+                f"{nearest(column, found)}; columns: {', '.join(found)}"
+            )

@@ -1,0 +1,1 @@
+"""The schedule as Prefect tasks."""

@@ -1,0 +1,31 @@
+"""kill -9 at random moments of a run; benchmarks/kills.py does the same to a real workspace, more often."""
+
+import random
+import subprocess
+import sys
+import time
+from typing import Any
+
+RUN = (
+    "from pathlib import Path; from edgewright.engine import scheduler, workspace; "
+    "scheduler.run(workspace.Workspace(Path.cwd()))"
+)
+KILLS = 3
+
+
+def test_a_run_after_kills_makes_what_an_undisturbed_one_makes(tiny: Any, built: Any) -> None:
+    def change(values: dict[str, Any]) -> None:
+        values["aq"]["plain"]["options"] = {"test": {"steps": 1, "sleep": 0.5}}
+
+    tiny.edit(change)
+    moments = random.Random(7)
+    for _ in range(KILLS):
+        process = subprocess.Popen([sys.executable, "-c", RUN], cwd=tiny.root)
+        time.sleep(1.0 + 2.5 * moments.random())
+        process.kill()
+        process.wait()
+    assert tiny.run().exit_code == 0
+    found, expected = tiny.digests(), built.digests()
+    assert found == expected
+    assert tiny.run().failed == ()
+    assert not list(tiny.root.glob("data/*/.*.partial-*"))

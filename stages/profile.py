@@ -26,4 +26,4 @@ def run(context: stage.Context) -> None:
 
 
 if __name__ == "__main__":
-    stage.main("profile", run, exclusive=True)
+    stage.main("profile", run)

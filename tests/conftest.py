@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.support import ROOT, entry_of
 
+
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory):
     """A function from the name of a shipped model to its folder as the model stage writes it."""

@@ -1,22 +1,19 @@
 """What every stage process does around its work: fixed environment, atomic publication, marker, one-line errors."""
 
 import ctypes
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import signal
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from edgewright import progress
 from edgewright.config import Params
@@ -34,6 +31,7 @@ ENVIRONMENT: Mapping[str, str] = dict.fromkeys(
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DVC_NO_ANALYTICS": "1",
+    "PYTHONWARNINGS": "ignore",
 }
 """What decides bytes (threads, hash seed) and telemetry, set before a stage runs."""
 
@@ -105,28 +103,26 @@ class Context:
         return progress.printed(f"{self.name}: {label}".rstrip())
 
 
-def main(name: str, run: Callable[[Context], None], *, exclusive: bool = False) -> None:
+def main(name: str, run: Callable[[Context], None]) -> None:
     """Run a stage as a process: `python -m stages.NAME KEY`; exits, never returns.
 
     The artifact appears whole or not at all, the process dies with its parent, and an EdgewrightError
-    ends as one line on standard error and its exit code. `exclusive` holds a lock of the machine, for
-    a stage that measures time.
+    ends as one line on standard error and its exit code.
     """
     die_with_parent()
     _fix_environment()
     _fix_torch()
-    sys.exit(_run(name, run, exclusive))
+    sys.exit(_run(name, run))
 
 
-def _run(name: str, run: Callable[[Context], None], exclusive: bool) -> int:
+def _run(name: str, run: Callable[[Context], None]) -> int:
     start = time.monotonic()
     key = sys.argv[1] if len(sys.argv) > 1 else None
     title = instance(name, key)
 
     marker.write("started")
     try:
-        with _machine() if exclusive else nullcontext():
-            _publish(name, key, run)
+        _publish(name, key, run)
     except EdgewrightError as error:
         marker.write("failed", exit_code=error.exit_code, message=str(error), seconds=time.monotonic() - start)
         print(f"{title}: {error}", file=sys.stderr, flush=True)
@@ -189,10 +185,3 @@ def _fix_environment() -> None:
 def _fix_torch() -> None:
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
-
-
-def _machine() -> AbstractContextManager[IO[str]]:
-    """Waits for its turn among all processes of the machine that measure."""
-    file = (Path(tempfile.gettempdir()) / "edgewright-profile.lock").open("a")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    return file

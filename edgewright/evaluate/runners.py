@@ -45,7 +45,7 @@ def from_program(path: Path, task: str) -> Runner:
     """A Program in a `.pt2` file, run by PyTorch."""
     program = ir.load(path)
     size = ir.example_inputs(program, _batch(task))[0][0].shape[0]
-    return Runner(_call(ir.unlift(program)), size, "pytorch", path.stat().st_size)
+    return Runner(_call(ir.unlift(program)), size, "pytorch", ir.constant_bytes(program))
 
 
 def from_artifact(folder: Path, target: Target, batch: int) -> Runner:

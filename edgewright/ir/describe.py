@@ -36,6 +36,13 @@ def describe(program: ExportedProgram) -> dict[str, Any]:
     }
 
 
+def constant_bytes(program: ExportedProgram) -> int:
+    """Size in bytes of the parameters and constants that a Program holds, shared ones once."""
+    tensors = [value for value in (*program.state_dict.values(), *program.constants.values())
+               if isinstance(value, torch.Tensor)]
+    return sum({value.data_ptr(): value.nbytes for value in tensors}.values())
+
+
 def _signature(value: torch.Tensor) -> dict[str, Any]:
     shape = ["batch" if isinstance(size, torch.SymInt) else int(size) for size in value.shape]
     return {"shape": shape, "dtype": str(value.dtype).removeprefix("torch.")}

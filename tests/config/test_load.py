@@ -36,7 +36,7 @@ def change(path, value):
 
 
 @pytest.mark.parametrize(("apply", "expected"), [
-    (change(("models", "resnet8", "labelz"), 3), "models.resnet8.labelz: unknown key 'labelz' (did you mean 'labels'?)"),
+    (change(("models", "resnet8", "labelz"), 3), "resnet8.labelz: unknown key 'labelz' (did you mean 'labels'?)"),
     (change(("aq", "awq-w4", "bit"), 3), "aq.awq-w4.bit: unknown key 'bit' (did you mean 'bits'?)"),
     (change(("aq", "awq-w4", "bits"), 13), "aq.awq-w4.bits: Input should be less than or equal to 8, got 13"),
     (change(("variants", 0, "aq"), "awq-w5"), "variants[0].aq: no entry 'awq-w5' in aq (did you mean 'awq-w4'?)"),

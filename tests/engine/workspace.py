@@ -62,7 +62,7 @@ def run(context: stage.Context) -> None:
 
 
 if __name__ == "__main__":
-    stage.main("NAME", run, exclusive="NAME" == "profile")
+    stage.main("NAME", run)
 '''
 
 PARAMS: dict[str, Any] = {

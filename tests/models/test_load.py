@@ -113,9 +113,9 @@ def test_a_factory_that_does_not_exist(tmp_path, factory, expected):
 
 def test_no_such_hub_id_is_one_line_without_network(tmp_path):
     entry = ModelEntry(task="language-modeling", source="nobody/nothing", calibration="c", holdout="h")
-    with pytest.raises(InputError, match="nobody/nothing: no such folder, and the Hugging Face hub did not give it") as e:
+    with pytest.raises(InputError, match="nobody/nothing: no such folder, and the Hugging Face hub did") as caught:
         fetch(entry, tmp_path, ROOT)
-    assert "\n" not in str(e.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_sequence_longer_than_the_model(tmp_path):

@@ -1,0 +1,84 @@
+"""Scale and zero point of an activation on its integer grid."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.config.schema import ActivationScheme
+
+_SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Affine quantization: real = (integer - zero_point) * scale.
+
+    Attributes:
+        scale: positive, a float32 value, because the runtimes compute with one.
+        zero_point: an integer of the grid.
+    """
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationGrid:
+    """Signed integers of `bits` bits (8 or 16); a symmetric grid has the zero point 0."""
+
+    bits: int
+    symmetric: bool
+
+    @staticmethod
+    def of(scheme: ActivationScheme) -> "ActivationGrid":
+        """The grid that a scheme asks for."""
+        return ActivationGrid(scheme.bits, scheme.symmetric)
+
+    @property
+    def qmin(self) -> int:
+        """Smallest integer."""
+        return -(1 << (self.bits - 1))
+
+    @property
+    def qmax(self) -> int:
+        """Largest integer."""
+        return (1 << (self.bits - 1)) - 1
+
+    @property
+    def dtype(self) -> str:
+        """Name of the integer type, `int8` or `int16`."""
+        return f"int{self.bits}"
+
+    def spanning(self, low: float, high: float) -> Parameters:
+        """Parameters whose range holds 0 and reaches from `low` to `high` (Jacob et al. 2018, arXiv:1712.05877, 3).
+
+        Zero is always an integer of the grid, so that zero padding and ReLU are exact. A range of zeros alone gets
+        the scale 1.
+        """
+        low, high = min(low, 0.0), max(high, 0.0)
+        if low == high:
+            return Parameters(1.0, 0 if self.symmetric else self.qmin)
+        width = max(-low, high) / self.qmax if self.symmetric else high / self._steps - low / self._steps
+        scale = float(np.float32(max(width, _SMALLEST_SCALE)))
+        if self.symmetric:
+            return Parameters(scale, 0)
+        zero_point = round(self.qmin - low / scale)
+        return Parameters(scale, min(max(zero_point, self.qmin), self.qmax))
+
+    def limits(self, parameters: Parameters) -> tuple[float, float]:
+        """The smallest and the largest real number that an integer of the grid stands for."""
+        scale, zero_point = parameters.scale, parameters.zero_point
+        return (self.qmin - zero_point) * scale, (self.qmax - zero_point) * scale
+
+    def rounded(self, values: NDArray[np.float64], parameters: Parameters) -> NDArray[np.float64]:
+        """`values` quantized and dequantized."""
+        levels = np.rint(values / parameters.scale) + parameters.zero_point
+        rounded: NDArray[np.float64] = (
+            np.clip(levels, self.qmin, self.qmax) - parameters.zero_point
+        ) * parameters.scale
+        return rounded
+
+    @property
+    def _steps(self) -> int:
+        return self.qmax - self.qmin

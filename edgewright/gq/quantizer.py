@@ -1,0 +1,210 @@
+"""Quantize a Program as a scheme asks and the capability map of a target allows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx import GraphModule, Node
+
+from edgewright import ir
+from edgewright.config import GqScheme
+from edgewright.datasets import Sample
+from edgewright.gq import calibration, sensitivity, validate
+from edgewright.gq.annotate import Annotation, annotate, scopes_of
+from edgewright.gq.annotate import Quantized as QuantizedOperator
+from edgewright.gq.collect import observe, one_thread, rows
+from edgewright.gq.correction import correct, correctable, keep_if_better
+from edgewright.gq.encodings import (
+    BiasCorrection,
+    Encodings,
+    Overrides,
+    left_float_encoding,
+    tensor_encoding,
+    weight_encoding,
+)
+from edgewright.gq.groups import Group, name_tensors, parameters_by_tensor, solve
+from edgewright.gq.insert import insert_dynamic, insert_static, insert_weight
+from edgewright.gq.integers import owner_of
+from edgewright.gq.operators import weight_of
+from edgewright.gq.parameters import Parameters
+from edgewright.gq.scheme import Resolved
+from edgewright.gq.weights import IntegerWeight, integer_weight
+from edgewright.progress import Progress, silent
+from edgewright.targets import Target
+
+DRIFT_ROWS = 16
+"""Calibration rows that the drift of modules is measured on."""
+
+CORRECTION_ROWS = 256
+"""Calibration rows that decide whether a bias correction stays."""
+
+_CORRECTION_BATCH = 16
+
+_EDITED = "encodings"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """A quantized Program.
+
+    Attributes:
+        program: with quantize and dequantize operators, canonical; float where the target or the scheme wants it.
+        encodings: value of `encodings.json`, see docs/gq.md; `Overrides.parse` reads it back.
+        sensitivity: value of `sensitivity.json`: {"modules": [{"scope", "operator", "snr_db", "mse", "cosine"}]},
+            worst first.
+    """
+
+    program: ExportedProgram
+    encodings: Mapping[str, Any]
+    sensitivity: Mapping[str, Any]
+
+
+def quantize(
+    program: ExportedProgram,
+    target: Target,
+    scheme: GqScheme,
+    sample: Sample,
+    *,
+    encodings: Overrides | None = None,
+    progress: Progress = silent,
+    where: str = "gq",
+) -> Quantized:
+    """Quantize `program`.
+
+    The result depends on its arguments alone: rows run one at a time on one thread.
+
+    Args:
+        program: a Program; integer weights in it stay as they are.
+        target: what the device has kernels for.
+        scheme: what is wanted; an empty one returns the program as it is.
+        sample: calibration data, read as often as the calibration method asks.
+        encodings: parameters that replace what would be found here.
+        progress: called for each row of each pass.
+        where: key of the scheme in the configuration, the start of a message.
+
+    Raises:
+        ConfigError: the target cannot do the scheme, a pattern of `layers` matches no module, integer weights from aq
+            are not those the scheme asks for, or an override fits nothing.
+        InputError: the sample does not fit the program, or an activation or weight is not finite.
+    """
+    validate.check(target, scheme, where)
+    if scheme.is_float:
+        return Quantized(program, Encodings(target=target.name).json_value(), {"schema": 1, "modules": []})
+    with one_thread():
+        return _quantized(program, target, scheme, sample, encodings, progress, where)
+
+
+def _quantized(
+    program: ExportedProgram,
+    target: Target,
+    scheme: GqScheme,
+    sample: Sample,
+    encodings: Overrides | None,
+    progress: Progress,
+    where: str,
+) -> Quantized:
+    ir.register()
+    module = ir.unlift(program)
+    annotation = annotate(module, target, Resolved(scheme, scopes_of(module), where))
+    names = name_tensors(module)
+    groups = solve(annotation, names)
+    weighted = [plan for plan in annotation.quantized if plan.kernel.weights is not None]
+    if encodings is not None:
+        encodings.check(groups, [owner_of(plan.node) or "" for plan in weighted])
+    inputs = [plan.node.args[0] for plan in weighted if plan.is_static]
+    averaged = [node for node in dict.fromkeys(inputs) if isinstance(node, Node)]
+    parameters, means = _parameters(module, groups, names, scheme, sample, encodings, progress, where, averaged)
+    by_tensor = {
+        member: (parameters[group.name][0], group.grid) for member, group in parameters_by_tensor(groups).items()
+    }
+    weights = {plan.node: _weight(module, plan, by_tensor, encodings) for plan in weighted}
+    shifted = {node: means[source] for node, source in correctable(weighted, weights).items()}
+    outputs = sensitivity.observed(module, names)
+    corrections = correct(module, weights, shifted)
+    _insert(module, annotation, by_tensor, weights)
+    restored = {scope: (node.name, _restored(node), ir.operator_name(node.target)) for scope, node in outputs.items()}
+    reference = ir.unlift(program)
+    judged = rows(module, sample.head(CORRECTION_ROWS), _CORRECTION_BATCH)
+    corrected = keep_if_better(reference, module, corrections, judged) if corrections else None
+    drift = sensitivity.measure(reference, module, restored, rows(module, sample.head(DRIFT_ROWS)))
+    described = Encodings(
+        target=target.name,
+        tensors=tuple(tensor_encoding(group, *parameters[group.name], names) for group in groups),
+        weights=tuple(weight_encoding(weight, ir.operator_name(node.target)) for node, weight in weights.items()),
+        dynamic=tuple(dict.fromkeys(ir.scope(plan.node) for plan in annotation.quantized if plan.is_dynamic)),
+        left_float=tuple(left_float_encoding(item) for item in annotation.left_float),
+        bias_correction=None if corrected is None else BiasCorrection(**corrected),
+    )
+    result = ir.relift(module, program)
+    ir.verify(result)
+    return Quantized(result, described.json_value(), drift)
+
+
+def _parameters(
+    module: GraphModule,
+    groups: tuple[Group, ...],
+    names: Mapping[Node, str],
+    scheme: GqScheme,
+    sample: Sample,
+    overrides: Overrides | None,
+    progress: Progress,
+    where: str,
+    averaged: list[Node],
+) -> tuple[dict[str, tuple[Parameters, str]], dict[Node, torch.Tensor]]:
+    """Parameters of each group by its name with how they were found, and the means of the nodes of `averaged`.
+
+    Only what is not overridden is calibrated.
+    """
+    found: dict[str, tuple[Parameters, str]] = {}
+    for group in groups:
+        given = None if overrides is None else overrides.parameters(group.name)
+        if given is not None:
+            found[group.name] = (given, _EDITED)
+    open_groups = [group for group in groups if group.name not in found]
+    if not open_groups and not averaged:
+        return found, {}
+    assert scheme.activations is not None
+    chosen = scheme.activations.calibration
+    method = calibration.load(chosen.method, chosen.options, f"{where}.activations.calibration")
+    ranges, means = observe(module, open_groups, names, method, sample, progress, averaged)
+    for group in open_groups:
+        found[group.name] = (group.grid.spanning(*ranges[group.name]), chosen.method)
+    return found, means
+
+
+def _weight(
+    module: GraphModule,
+    plan: QuantizedOperator,
+    parameters: Mapping[Node, tuple[Parameters, Any]],
+    overrides: Overrides | None,
+) -> IntegerWeight:
+    scale = None
+    weight, scheme = weight_of(plan.node), plan.scheme.weights
+    if overrides is not None and weight is not None and scheme is not None:
+        scale = overrides.scale(owner_of(plan.node) or "", weight.meta["val"].shape, scheme.granularity)
+    border = (parameters[plan.edges[0][1]][0], parameters[plan.tail][0]) if plan.is_static else None
+    return integer_weight(module, plan, border, scale)
+
+
+def _insert(
+    module: GraphModule,
+    annotation: Annotation,
+    parameters: Mapping[Node, tuple[Parameters, Any]],
+    weights: Mapping[Node, IntegerWeight],
+) -> None:
+    for plan in annotation.quantized:
+        if plan.node in weights:
+            insert_weight(module, plan, weights[plan.node])
+        if plan.is_dynamic:
+            insert_dynamic(module, plan)
+    insert_static(module, annotation, parameters)
+
+
+def _restored(node: Node) -> str:
+    """Name of the node that gives the value of `node` after its own quantization, or its own name."""
+    for user in node.users:
+        if ir.operator_name(user.target) == "quantize_per_tensor":
+            return str(next(iter(user.users)).name)
+    return str(node.name)

@@ -1,0 +1,89 @@
+"""What a scheme asks of each module."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from edgewright.config.schema import ActivationScheme, GqScheme, WeightScheme
+from edgewright.errors import ConfigError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleScheme:
+    """What holds for the operators of one module; both None leave them float.
+
+    Attributes:
+        weights: how weights are rounded, and which integer weights are taken.
+        activations: how activations are quantized.
+        is_exempt: a pattern of `layers` says `float`.
+    """
+
+    weights: WeightScheme | None
+    activations: ActivationScheme | None
+    is_exempt: bool = False
+
+
+class Resolved:
+    """A scheme whose `layers` are known to match modules of a program.
+
+    A pattern is a glob on the path of a module, or of one that contains it; later patterns win.
+    """
+
+    def __init__(self, scheme: GqScheme, scopes: Collection[str], where: str = "gq") -> None:
+        """Check every pattern.
+
+        Args:
+            scheme: the scheme.
+            scopes: paths of the modules that own an operator.
+            where: key of the scheme in the configuration, the start of a message.
+
+        Raises:
+            ConfigError: a pattern matches no module; the nearest path is named.
+        """
+        self._default = ModuleScheme(scheme.weights, scheme.activations)
+        self._layers = scheme.layers
+        self._activations = scheme.activations
+        known = {path for scope in scopes for path in _containing(scope)} - {""}
+        for pattern in scheme.layers:
+            if not any(fnmatchcase(path, pattern) for path in known):
+                raise ConfigError(
+                    f"{where}: layers: the pattern '{pattern}' matches no module of the program"
+                    f"{nearest(pattern, known)}"
+                )
+
+    def at(self, *scopes: str) -> ModuleScheme:
+        """What holds for an operator that goes by `scopes`: its module, and the module that owns its weight."""
+        found: Literal["float"] | WeightScheme | None = None
+        paths = {path for scope in scopes for path in _containing(scope)}
+        for pattern, override in self._layers.items():
+            if any(fnmatchcase(path, pattern) for path in paths):
+                found = override
+        if found is None:
+            return self._default
+        if isinstance(found, WeightScheme):
+            return ModuleScheme(found, self._activations)
+        return ModuleScheme(None, None, is_exempt=True)
+
+
+def scheme_words(scheme: ModuleScheme) -> str:
+    """The scheme in a few words: `8-bit weights per channel, static 8-bit activations`."""
+    parts: Mapping[str, str] = {
+        "weights": "" if scheme.weights is None else weight_words(scheme.weights),
+        "activations": ""
+        if scheme.activations is None
+        else f"{scheme.activations.mode} {scheme.activations.bits}-bit activations",
+    }
+    return ", ".join(part for part in parts.values() if part)
+
+
+def weight_words(weights: WeightScheme) -> str:
+    """Weights of a scheme in a few words: `8-bit weights per channel`."""
+    group = f" of {weights.group}" if weights.group else ""
+    symmetry = "" if weights.symmetric else "asymmetric "
+    return f"{symmetry}{weights.bits}-bit weights per {weights.granularity}{group}"
+
+
+def _containing(scope: str) -> list[str]:
+    parts = scope.split(".")
+    return [".".join(parts[: count + 1]) for count in range(len(parts))]

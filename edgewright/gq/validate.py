@@ -1,0 +1,33 @@
+"""What can be said about a scheme before anything is computed."""
+
+from edgewright.config import GqScheme
+from edgewright.gq import calibration
+from edgewright.targets import Target, check_scheme
+
+
+def check(target: Target, scheme: GqScheme, where: str) -> None:
+    """Refuse a scheme that the target cannot run, or whose calibration method or options do not exist.
+
+    Takes milliseconds and does not import torch.
+
+    Args:
+        target: the target.
+        scheme: an entry of `gq` in params.yaml.
+        where: its key, the start of a message.
+
+    Raises:
+        ConfigError: one line with what is wrong and what would be right.
+    """
+    check_scheme(target, scheme, where)
+    check_calibration(scheme, where)
+
+
+def check_calibration(scheme: GqScheme, where: str) -> None:
+    """Refuse a calibration method, or an option of it, that does not exist.
+
+    Raises:
+        ConfigError: the nearest existing name is given.
+    """
+    if scheme.activations is not None and scheme.activations.mode == "static":
+        method = scheme.activations.calibration
+        calibration.load(method.method, method.options, f"{where}.activations.calibration")

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import torch
+
+from edgewright import ir, targets
+from edgewright.errors import InputError
+from edgewright.gq import calibration
+from edgewright.gq.annotate import annotate, scopes_of
+from edgewright.gq.collect import observe, rows
+from edgewright.gq.groups import name_tensors, solve
+from edgewright.gq.scheme import Resolved
+from tests.gq.nets import noise, sample_of, scheme, small
+
+
+def observed(array, method="histogram", averaged=()):
+    module = ir.unlift(small())
+    names = name_tensors(module)
+    found = annotate(module, targets.load("xnnpack"), Resolved(scheme(), scopes_of(module)))
+    groups = solve(found, names)
+    nodes = [node for node in module.graph.nodes if node.name in averaged]
+    steps = []
+    with torch.no_grad():
+        result = observe(module, groups, names, calibration.load(method, {}, ""), sample_of(array),
+                         lambda done, total, scope: steps.append((done, total)), nodes)  # fmt: skip
+    return *result, steps
+
+
+@pytest.mark.parametrize("method", ["minmax", "histogram", "percentile"])
+def test_the_order_of_the_sample_does_not_matter(method):
+    array = noise(20)
+    assert observed(array, method)[0] == observed(array[::-1].copy(), method)[0]
+
+
+def test_ranges_and_means_are_those_of_the_data():
+    array = noise(20)
+    ranges, means, steps = observed(array, "minmax", averaged=("x",))
+    assert ranges["input:x"] == (float(array.min()), float(array.max()))
+    (mean,) = means.values()
+    np.testing.assert_allclose(mean.numpy(), array.astype(np.float64).mean(0, keepdims=True), atol=1e-12)
+    assert steps[-1] == (20, 20)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_activation_that_is_not_finite_is_named_with_its_row(value):
+    array = noise(5)
+    array[3, 0, 0, 0] = value
+    with pytest.raises(InputError, match="'input:x' is NaN or infinite on row 3"):
+        observed(array)
+
+
+def test_a_sample_that_does_not_fit_is_refused():
+    module = ir.unlift(small())
+    with pytest.raises(InputError, match="no input 'x'; it has pixels"):
+        list(rows(module, sample_of(noise(2), "pixels")))
+    with pytest.raises(InputError, match=r"is \[3, 4, 4\] float32"):
+        list(rows(module, sample_of(noise(2, 3, 4, 4))))
+    with pytest.raises(InputError, match="empty"):
+        list(rows(module, sample_of(noise(2)[:0])))
+
+
+def test_a_fixed_batch_is_filled_up():
+    module = ir.unlift(ir.specialize(small(), 4))
+    batches = [row[0] for row in rows(module, sample_of(noise(6)))]
+    assert [len(batch) for batch in batches] == [4, 4]
+    assert torch.equal(batches[1][1], batches[1][3])

@@ -1,0 +1,54 @@
+import torch
+
+from edgewright import ir
+from edgewright.gq.correction import Correction, correct, keep_if_better
+from edgewright.gq.weights import integer_weight
+from tests.gq.nets import Small, noise, program_of
+from tests.gq.test_weights import plans_of
+
+
+def corrected():
+    torch.manual_seed(0)
+    module, plans = plans_of(program_of(Small(), 3, 8, 8))
+    plan = plans[0]
+    weight = integer_weight(module, plan)
+    inputs = torch.from_numpy(noise(16)) + 2
+    means = {plan.node: inputs.double().mean(0, True)}
+    return module, plan, weight, inputs, correct(module, {plan.node: weight}, means)
+
+
+def test_the_mean_of_the_output_is_that_of_the_float_operator():
+    _, _, weight, inputs, (correction,) = corrected()
+    original = Small().conv1  # the geometry: 3x3, padding 1
+    rounded = weight.values * weight.scale.reshape(-1, 1, 1, 1)
+    exact = rounded.double() + weight.error
+
+    def means(kernel, bias):
+        return torch.conv2d(inputs.double(), kernel.double(), bias.double(), padding=original.padding).mean((0, 2, 3))
+
+    float_means = means(exact, correction.before)
+    assert (means(rounded, correction.before) - float_means).abs().max() > 1e-5
+    torch.testing.assert_close(means(rounded, correction.after), float_means, atol=1e-6, rtol=0)
+
+
+def test_a_correction_that_hurts_is_left_out():
+    module, plan, _, inputs, (correction,) = corrected()
+    reference = ir.unlift(program_of(_same(), 3, 8, 8))
+    wrong = Correction(correction.node, correction.before, correction.before + 1)
+    kept = keep_if_better(reference, module, [wrong], [(inputs,)])
+    assert not kept["applied"]
+    assert kept["output_mse"] > kept["output_mse_without"]
+    assert torch.equal(ir.tensor_of(module, plan.node.args[2]), correction.before)
+
+
+def test_a_correction_that_helps_stays():
+    module, plan, _, inputs, (correction,) = corrected()
+    reference = ir.unlift(program_of(_same(), 3, 8, 8))
+    right = Correction(correction.node, correction.before + 1, correction.before)
+    assert keep_if_better(reference, module, [right], [(inputs,)])["applied"]
+    assert torch.equal(ir.tensor_of(module, plan.node.args[2]), correction.before)
+
+
+def _same():
+    torch.manual_seed(0)
+    return Small()

@@ -1,0 +1,60 @@
+"""The examples of docs/gq.md work."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from edgewright import gq, ir, targets
+from edgewright.config.schema import GqScheme
+from edgewright.gq import validate
+from tests.gq.nets import noise, sample_of, scheme, small
+from tests.support import ROOT
+
+PAGE = (ROOT / "docs/gq.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [item for block in blocks("yaml") for item in yaml.safe_load(block).items()]
+)
+def test_a_documented_scheme_runs_on_xnnpack(name, values):
+    validate.check(targets.load("xnnpack"), GqScheme.model_validate(values), f"gq.{name}")
+
+
+def test_the_documented_encodings_have_the_form_that_is_written():
+    written = gq.quantize(small(), targets.load("xnnpack"), scheme(), sample_of(noise())).encodings
+    (documented,) = map(json.loads, blocks("json"))
+    assert documented.keys() == written.keys()
+    for key in ("tensors", "weights"):
+        assert documented[key][0].keys() == written[key][0].keys()
+    assert documented["bias_correction"].keys() == written["bias_correction"].keys()
+    gq.Overrides.parse(documented, "docs/gq.md")
+
+
+def test_the_documented_call_runs(tmp_path, monkeypatch):
+    first = gq.quantize(small(), targets.load("xnnpack"), scheme(), sample_of(noise()))
+    ir.save(small(), tmp_path / "program.pt2")
+    sample_of(noise()).save(tmp_path / "sample.parquet")
+    (tmp_path / "encodings.json").write_text(json.dumps(first.encodings))
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    (code,) = blocks("python")
+    exec(code, found)
+    assert {item["method"] for item in found["quantized"].encodings["tensors"]} == {"encodings"}
+
+
+def test_every_method_and_its_defaults_are_documented():
+    from dataclasses import fields
+
+    from edgewright import registry
+    from edgewright.gq import calibration
+
+    for name in registry.names(calibration.PACKAGE):
+        (line,) = re.findall(rf"^\| `{name}` \| .*\|$", PAGE, re.MULTILINE)
+        for field in fields(registry.load(calibration.PACKAGE, name).Method):
+            assert f"`{field.name}` ({field.default:g})" in line

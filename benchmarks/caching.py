@@ -14,7 +14,7 @@ RTN = "  rtn-w4: {algorithms: [rtn], bits: 4, group: 32, symmetric: true, layers
 
 def main() -> int:
     """Run, change, run; print what ran and check it against what may."""
-    folder = workspace.ROOT / ".edgewright/bench/caching"
+    folder = workspace.HOME / "caching"
     workspace.make(folder)
     params = folder / "params.yaml"
     default = params.read_text()

@@ -6,7 +6,7 @@
 from benchmarks import workspace
 
 if __name__ == "__main__":
-    folder = workspace.ROOT / ".edgewright/bench/more-models"
+    folder = workspace.HOME / "more-models"
     if not (folder / "params.yaml").is_file():
         workspace.make(folder)
     (folder / "params.yaml").write_bytes((workspace.ROOT / "benchmarks/more_models.yaml").read_bytes())

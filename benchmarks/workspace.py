@@ -6,12 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+HOME = Path(tempfile.gettempdir()) / "edgewright-bench"
+"""Where workspaces lie that stay for the next run; not in this repository, since DVC leaves out what git ignores."""
 
 
 def environment(**changes: str) -> dict[str, str]:

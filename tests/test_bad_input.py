@@ -125,7 +125,8 @@ def test_corrupt_parquet(workspace):
 
 
 def entry(**origin):
-    return {"task": "regression", "input": {"shape": [8]}, "calibration": "noise", "holdout": "noise-held-out", **origin}
+    samples = {"calibration": "noise", "holdout": "noise-held-out"}
+    return {"task": "regression", "input": {"shape": [8]}, **samples, **origin}
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ class Schedule:
             on_event: called from one thread at a time.
 
         Raises:
-            ConfigError: a variant does not exist.
+            ConfigError: a variant does not exist, or the workspace lies in a folder that git ignores.
         """
         logging.getLogger("dvc").setLevel(logging.ERROR)
         self.workspace = workspace
@@ -65,6 +65,8 @@ class Schedule:
         with self._repo.lock:
             graph = self._repo.index.graph
             self._stages = {stage.name: stage for stage in graph}
+        if not self._stages:
+            raise ConfigError(f"{workspace.root}: DVC sees no stages here; it leaves out folders that git ignores")
         wanted = _wanted(workspace.plan(), variants)
         names = {name for name in self._stages if wanted is None or name in wanted}
         self._upstream = {

@@ -42,7 +42,10 @@ def rows(module: GraphModule, sample: Sample, size: int = 1) -> Iterator[Row]:
     if not len(sample):
         raise InputError("calibration: the sample is empty; at least one row is needed")
     places = [node for node in module.graph.nodes if node.op == "placeholder"]
-    arrays = [_array(node, sample) for node in places]
+    if len(places) != len(sample.inputs):
+        raise InputError(f"calibration: the program takes {len(places)} inputs, the sample has {len(sample.inputs)}")
+    # By position: an export renames an input that is called like a Python builtin.
+    arrays = [_array(node, array) for node, array in zip(places, sample.inputs.values(), strict=True)]
     fixed = places[0].meta["val"].shape[0]
     count = fixed if isinstance(fixed, int) else size
     for start in range(0, len(sample), count):
@@ -136,10 +139,8 @@ def _is_finite(values: NDArray[np.float32]) -> bool:
     return not values.size or bool(np.isfinite(values.min()) and np.isfinite(values.max()))
 
 
-def _array(node: Node, sample: Sample) -> NDArray[Any]:
-    if node.name not in sample.inputs:
-        raise InputError(f"calibration: the sample has no input '{node.name}'; it has {', '.join(sample.inputs)}")
-    array, value = sample.inputs[node.name], node.meta["val"]
+def _array(node: Node, array: NDArray[Any]) -> NDArray[Any]:
+    value = node.meta["val"]
     wanted = list(value.shape[1:])
     fits = len(wanted) == array.ndim - 1 and all(
         not isinstance(size, int) or size == given for size, given in zip(wanted, array.shape[1:], strict=True)

@@ -9,6 +9,7 @@ from torch.fx import GraphModule, Node
 from edgewright import ir
 
 _PLANE = 2
+_BIAS = 2
 _LINEAR = "linear"
 _CHANNEL_AXIS = {
     _LINEAR: 0, "conv1d": 0, "conv2d": 0, "conv3d": 0,
@@ -56,7 +57,7 @@ def weight_of(node: Node) -> Node | None:
 
 def bias_of(node: Node) -> Node | None:
     """The node of the bias of an operator that takes a weight, or None."""
-    bias = node.args[2] if len(node.args) > _PLANE else node.kwargs.get("bias")
+    bias = node.args[_BIAS] if len(node.args) > _BIAS else node.kwargs.get("bias")
     return bias if isinstance(bias, Node) else None
 
 

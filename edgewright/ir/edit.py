@@ -67,7 +67,7 @@ def constant(module: GraphModule, tensor: torch.Tensor, hint: str, before: Node)
         hint: the dotted name wanted, `conv1.weight`; a number is added where it is taken.
         before: the node that the new node precedes.
     """
-    taken = {name for name, _ in (*module.named_parameters(), *module.named_buffers())}
+    taken = set(_attributes(module))
     name, number = hint, 0
     while name in taken or _is_module(module, name):
         number += 1

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from edgewright.engine import plan, run_record, scheduler
+from edgewright.engine.schedule import Schedule
 from edgewright.engine.state import Result, State
+from edgewright.engine.workspace import Workspace
 from edgewright.errors import ConfigError
 from tests.engine.workspace import is_gone, make
 
@@ -210,3 +213,13 @@ def test_dying_scheduler_takes_its_stages_with_it(tiny: Any) -> None:
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     assert is_gone(stage)
+
+
+def test_a_workspace_in_a_folder_that_git_ignores_is_refused(tiny: Any, tmp_path: Path) -> None:
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=outer, check=True)
+    (outer / ".gitignore").write_text("ignored/\n")
+    shutil.copytree(tiny.root, outer / "ignored", ignore=shutil.ignore_patterns(".git"))
+    with pytest.raises(ConfigError, match="folders that git ignores"):
+        Schedule(Workspace(outer / "ignored"))

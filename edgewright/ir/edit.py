@@ -1,5 +1,6 @@
 """Open a Program for editing and close it again."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -34,20 +35,30 @@ def relift(module: GraphModule, program: ExportedProgram) -> ExportedProgram:
     return canonicalize(edited)
 
 
-def specialize(program: ExportedProgram, batch: int) -> ExportedProgram:
-    """The Program for one batch size: what the toolchains compile.
+def specialize(
+    program: ExportedProgram, batch: int, edit: Callable[[GraphModule], None] | None = None
+) -> ExportedProgram:
+    """The program for one batch size, as a toolchain lowers it: exported again, not canonical.
+
+    Args:
+        program: a Program.
+        batch: samples that the compiled artifact takes at once.
+        edit: changes the unlifted graph in place; what it writes into `node.meta["custom"]` is kept.
 
     Raises:
         InputError: the Program was exported for another, fixed, batch size.
     """
     inputs, dynamic = example_inputs(program, batch)
-    if dynamic is None or not any(dynamic):
-        fixed = {int(value.shape[0]) for value in inputs if value.dim()}
-        if fixed not in ({batch}, set()):
-            raise InputError(f"the program has the fixed batch size {fixed.pop()}: set export.batch to it")
-        return program
+    fixed = {int(value.shape[0]) for value in inputs if value.dim()} - {batch}
+    if fixed and not any(dynamic):
+        raise InputError(f"the program has the fixed batch size {fixed.pop()}: set export.batch to it")
+    module = unlift(program)
+    if edit is not None:
+        edit(module)
+        module.graph.eliminate_dead_code()
+        module.recompile()
     with torch.no_grad():
-        return canonicalize(torch.export.export(unlift(program), inputs))
+        return torch.export.export(module, inputs)
 
 
 def tensor_of(module: GraphModule, node: Node) -> torch.Tensor:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.nn import functional as F
 
+from edgewright import ir
 from edgewright.errors import ConfigError
-from edgewright.targets.adapters import _program
 from edgewright.targets.schema import Kernel, Operator, Target
 from edgewright.targets.toolchain import adapter as adapter_of
 
@@ -141,7 +141,7 @@ def one_operator(
     example: Example, kernel: Kernel | None, shared: bool
 ) -> tuple[ExportedProgram, tuple[NDArray[Any], ...], float | None]:
     """A Program of one operator in float or QDQ form, inputs for it, and its output's quantization step."""
-    _program.register()
+    ir.register()
     generator = np.random.default_rng(0)
     inputs = tuple(generator.uniform(example.low, 4.0, shape).astype(np.float32) for shape in example.shapes)
     module = _OneOperator(example, kernel, shared, [torch.from_numpy(item) for item in inputs]).eval()

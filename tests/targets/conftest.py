@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 from torch.nn import functional as F
 
-from edgewright import targets
-from edgewright.targets.adapters import _program
+from edgewright import ir, targets
 
 DEVICES = ("xnnpack", "onnxruntime", "ethos-u85-256")
 
@@ -65,7 +64,7 @@ class Network(nn.Module):
 
 @pytest.fixture(scope="session")
 def network() -> torch.export.ExportedProgram:
-    _program.register()
+    ir.register()
     torch.manual_seed(0)
     with torch.no_grad():
         return torch.export.export(

@@ -20,8 +20,8 @@ COMPILE_ALL = """
 import sys, numpy, torch
 from pathlib import Path
 from edgewright import targets
-from edgewright.targets.adapters import _program
-_program.register()
+from edgewright import ir
+ir.register()
 program = torch.export.load(sys.argv[1])
 for name in targets.names():
     target = targets.load(name)

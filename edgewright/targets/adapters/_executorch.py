@@ -10,7 +10,8 @@ from typing import Any
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from edgewright.targets.adapters._program import name_of, scope_of
+from edgewright import ir
+from edgewright.targets.adapters._program import name_of
 from edgewright.targets.manifest import NotDelegated
 
 PACKAGES = ("executorch", "torch", "torchao")
@@ -60,9 +61,9 @@ def lower(program: ExportedProgram, partitioner: Any, reasons: Mapping[str, str]
         if node.op == "get_attr" and node.name.startswith("lowered_module_"):
             delegates += 1
             inner = getattr(module, node.target).original_module.graph.nodes
-            order += [(name_of(item), scope_of(item)) for item in inner if name_of(item)]
+            order += [(name_of(item), ir.scope(item)) for item in inner if name_of(item)]
         elif name_of(node):
-            left.append(NotDelegated(name_of(node), scope_of(node), _reason(node, reasons)))
+            left.append(NotDelegated(name_of(node), ir.scope(node), _reason(node, reasons)))
     return Lowered(edge, tuple(order), delegates, tuple(left))
 
 

@@ -1,22 +1,16 @@
 """Edits of a Program that more than one toolchain needs before lowering."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
-from numpy.typing import NDArray
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+from edgewright import ir
 from edgewright.targets.manifest import TensorSignature
 
 INT32_MAX = 2**31 - 1
 _MODULE_STACK = "nn_module_stack"
-
-
-def register() -> None:
-    """Register the quantization operators that Programs carry."""
-    import torchao.quantization  # noqa: F401
 
 
 def name_of(node: Node) -> str:
@@ -24,57 +18,6 @@ def name_of(node: Node) -> str:
     target = node.target
     op = target if isinstance(target, torch._ops.OpOverload) else getattr(target, "_op", None)
     return str(op).split(".")[-2] if isinstance(op, torch._ops.OpOverload) else ""
-
-
-def scope_of(node: Node) -> str:
-    """Path of the innermost module that a node belongs to; empty for the root."""
-    stack = node.meta.get(_MODULE_STACK)
-    return str(list(stack.values())[-1][0]) if stack else ""
-
-
-def specialize(
-    program: ExportedProgram,
-    inputs: Sequence[NDArray[Any]],
-    edit: Callable[[GraphModule], None] | None = None,
-) -> ExportedProgram:
-    """`program` exported again for the shapes of `inputs`, after `edit` changed its graph.
-
-    Args:
-        program: any Program; its batch dimension may be dynamic.
-        inputs: arrays of the shape and dtype of each input, one batch.
-        edit: changes the unlifted graph in place (parameters are get_attr nodes).
-    """
-    register()
-    module = program.module(check_guards=False)
-    assert isinstance(module, GraphModule)
-    if edit is not None:
-        edit(module)
-        module.graph.eliminate_dead_code()
-        module.recompile()
-    # Ones, because an int64 input is an index: 1 is in range wherever 0 is not special.
-    example = tuple(torch.ones(array.shape, dtype=torch.from_numpy(array[:0].copy()).dtype) for array in inputs)
-    with torch.no_grad():
-        return torch.export.export(module, example)
-
-
-def tensor_of(module: GraphModule, node: Node) -> torch.Tensor:
-    """Value of a get_attr node."""
-    owner: Any = module
-    for part in cast(str, node.target).split("."):
-        owner = getattr(owner, part)
-    return cast(torch.Tensor, owner)
-
-
-def constant(module: GraphModule, value: torch.Tensor, hint: str, before: Node) -> Node:
-    """A get_attr node of a new buffer, in front of `before`; the name is free and depends on `hint` alone."""
-    name = hint
-    count = 0
-    while hasattr(module, name):
-        count += 1
-        name = f"{hint}_{count}"
-    module.register_buffer(name, value)
-    with module.graph.inserting_before(before):
-        return module.graph.get_attr(name)
 
 
 def integer_biases(module: GraphModule) -> None:
@@ -98,19 +41,19 @@ def integer_biases(module: GraphModule) -> None:
             decomposed.dequantize_per_tensor.default,
         ):
             continue
-        values = tensor_of(module, bias).detach()
+        values = ir.tensor_of(module, bias).detach()
         scales = (
-            tensor_of(module, cast(Node, weight.args[1])).to(torch.float64)
+            ir.tensor_of(module, cast(Node, weight.args[1])).to(torch.float64)
             if weight.target == decomposed.dequantize_per_channel.default
             else torch.full((len(values),), float(cast(float, weight.args[1])), dtype=torch.float64)
         )
         steps = scales * float(cast(float, source.args[1]))
         integers = (values.to(torch.float64) / steps).round().clamp(-INT32_MAX, INT32_MAX).to(torch.int32)
-        hint = cast(str, bias.target).replace(".", "_")
+        hint = str(bias.target)
         arguments = (
-            constant(module, integers, f"{hint}_int32", node),
-            constant(module, steps.to(torch.float32), f"{hint}_scale", node),
-            constant(module, torch.zeros(len(values), dtype=torch.int64), f"{hint}_zero_point", node),
+            ir.constant(module, integers, f"{hint}_int32", node),
+            ir.constant(module, steps.to(torch.float32), f"{hint}_scale", node),
+            ir.constant(module, torch.zeros(len(values), dtype=torch.int64), f"{hint}_zero_point", node),
             0,
             -INT32_MAX,
             INT32_MAX,

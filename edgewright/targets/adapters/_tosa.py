@@ -20,9 +20,9 @@ from safetensors.torch import load_file, save_file
 from torch.export import ExportedProgram
 from torch.fx import Node
 
+from edgewright import ir
 from edgewright.errors import InputError
 from edgewright.files import read_json, write_json
-from edgewright.targets.adapters._program import register
 
 STEPS = "simulator.json"
 CONSTANTS = "simulator.safetensors"
@@ -62,7 +62,7 @@ def session(folder: Path) -> Callable[[tuple[NDArray[Any], ...]], NDArray[Any]]:
     import executorch.kernels.quantized  # noqa: F401  (registers operators that steps may name)
     import tosa_reference_model
 
-    register()
+    ir.register()
     plan = read_json(folder / STEPS)
     constants = load_file(folder / CONSTANTS)
     networks = {file.stem: file.read_bytes() for file in sorted(folder.glob("*.tosa"))}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
-from edgewright import targets
+from edgewright import ir, targets
 from edgewright.files import read_json, write_json
 from edgewright.targets import Target
 from edgewright.targets.adapters import _executorch, _program, _tosa, _vela
@@ -51,7 +51,7 @@ def compile(
         )
         spec.dump_intermediate_artifacts_to(intermediates)
         spec.dump_debug_info(EthosUCompileSpec.DebugMode.JSON)
-        specialized = _program.specialize(program, batch_inputs, _prepare)
+        specialized = ir.specialize(program, len(batch_inputs[0]), _prepare)
         with _refusals(reasons), _recorded() as records:
             lowered = _executorch.lower(specialized, EthosUPartitioner(spec), reasons.by_node)
         edge_program = lowered.edge.exported_program()

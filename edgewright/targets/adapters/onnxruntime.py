@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
+from edgewright import ir
 from edgewright.files import read_json
 from edgewright.targets import Target
 from edgewright.targets.adapters import _executorch, _program
@@ -45,7 +46,7 @@ def compile(
 
     folder.mkdir(parents=True, exist_ok=True)
     with _executorch.quiet():
-        specialized = _program.specialize(program, batch_inputs, _prepare)
+        specialized = ir.specialize(program, len(batch_inputs[0]), _prepare)
         inputs, outputs = _program.signatures(specialized)
         exported = torch.onnx.export(
             specialized,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
+from edgewright import ir
 from edgewright.files import read_json, write_json
 from edgewright.targets import Target
 from edgewright.targets.adapters import _executorch, _program
@@ -60,7 +61,7 @@ def compile(
     folder.mkdir(parents=True, exist_ok=True)
     reasons = _executorch.Reasons()
     with _executorch.quiet(), _refusals(reasons):
-        specialized = _program.specialize(program, batch_inputs, partial(_prepare, batch=batch_inputs[0].shape[0]))
+        specialized = ir.specialize(program, len(batch_inputs[0]), partial(_prepare, batch=len(batch_inputs[0])))
         lowered = _executorch.lower(specialized, XnnpackPartitioner(), reasons.by_node)
         content, planned = _executorch.buffers(lowered.edge)
     artifact = folder / _ARTIFACT

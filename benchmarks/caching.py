@@ -4,6 +4,7 @@
 """
 
 import re
+import shutil
 import sys
 from collections.abc import Callable
 
@@ -20,10 +21,16 @@ def main() -> int:
     default = params.read_text()
     failures = 0
 
-    def step(title: str, text: str, allowed: Callable[[str], bool], states: tuple[str, ...] = ("Completed",)) -> None:
+    def step(
+        title: str,
+        text: str,
+        allowed: Callable[[str], bool],
+        states: tuple[str, ...] = ("Completed",),
+        **variables: str,
+    ) -> None:
         nonlocal failures
         params.write_text(text)
-        found = workspace.run(folder)
+        found = workspace.run(folder, **variables)
         ran = sorted(name for state in ("Completed", "Restored") for name in found.get(state, []))
         wrong = [name for state in ("Completed", "Restored") for name in found.get(state, [])
                  if not allowed(name) or state not in states]
@@ -49,6 +56,13 @@ def main() -> int:
     fewer = default.replace("[xnnpack, onnxruntime, ethos-u85-256]", "[onnxruntime]")
     step("fewer targets", fewer, lambda name: name == "report")
     step("targets changed back", default, lambda name: name == "report", ("Restored",))
+    library = workspace.HOME / "library"
+    shutil.rmtree(library, ignore_errors=True)
+    shutil.copytree(workspace.ROOT / "edgewright", library / "edgewright")
+    with (library / "edgewright/aq/rounders/rtn.py").open("a") as file:
+        file.write("# A comment.\n")
+    step("a comment in the rounder rtn", default, lambda name: "awq-w4" in name and name.startswith("aq@"),
+         PYTHONPATH=str(library))
     return 1 if failures else 0
 
 

@@ -19,7 +19,7 @@ def main() -> int:
         identity = ["-c", "user.name=bench", "-c", "user.email=bench@example.invalid"]
         workspace.call(["git", "add", "-A"], origin)
         workspace.call(["git", *identity, "commit", "-qm", "built"], origin)
-        uncommitted = (origin / "params.yaml").read_text().replace("bits: 4, group: 32", "bits: 4, group: 64", 1)
+        uncommitted = (origin / "params.yaml").read_text().replace("clip: true", "clip: false", 1)
         committed = workspace.digests(origin)
         default = (origin / "params.yaml").read_text()
         (origin / "params.yaml").write_text(uncommitted)

@@ -193,3 +193,15 @@ def test_the_others_finished_and_one_missed_its_budget(broken):
     assert done.returncode == 4, done.stdout + done.stderr
     assert "rejected" in done.stderr
     assert "size_bytes" in done.stderr
+
+
+def test_integers_that_the_scheme_cannot_carry(workspace):
+    change(workspace, (("aq", "awq-w4", "group"), 64))
+    refused(workspace, 2, "variants[0]", "aq.awq-w4", "in groups of 64", "in groups of 32")
+
+
+def test_a_recipe_for_an_exported_program(workspace):
+    shutil.copyfile(workspace / "params.yaml", workspace / "net.pt2")
+    lm = yaml.safe_load((workspace / "params.yaml").read_text())["models"]["english-llama"]
+    change(workspace, (("models", "english-llama"), {**lm, "source": None, "program": "net.pt2"}))
+    refused(workspace, 2, "variants[0].aq", "exported program", "aq: none")

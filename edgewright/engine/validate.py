@@ -64,6 +64,8 @@ def _checks(workspace: Workspace, params: Params) -> Iterator[Callable[[], None]
     for index, entry in enumerate(params.variants):
         for target, scheme_name in product(entry.target, entry.gq):
             yield partial(_scheme, params, target, scheme_name, index)
+        for model_name, recipe_name, scheme_name in product(entry.model, entry.aq, entry.gq):
+            yield partial(_weights, params, model_name, recipe_name, scheme_name, index)
     yield partial(_plan, params, root)
 
 
@@ -118,6 +120,25 @@ def _scheme(params: Params, target: str, scheme: str, index: int) -> None:
         near = nearest(target, known)
         raise ConfigError(f"{where}.target: unknown target '{target}'{near}; known: {', '.join(known)}")
     targets.check_scheme(targets.load(target), params.gq[scheme], f"{where}: gq.{scheme}")
+
+
+def _weights(params: Params, model: str, recipe: str, scheme: str, index: int) -> None:
+    """What aq does is possible for the model, and gq can carry the integers on."""
+    where = f"params.yaml: variants[{index}]"
+    wanted, carried = params.aq.get(recipe), params.gq.get(scheme)
+    if wanted is None or carried is None or model not in params.models or wanted.is_float:
+        return
+    if params.models[model].program is not None:
+        raise ConfigError(f"{where}.aq: models.{model} is an exported program, which has no modules for aq.{recipe}"
+                          " to quantize; give its factory or Hugging Face folder, or aq: none")
+    weights = carried.weights
+    if weights is not None and (weights.bits, weights.group) != (wanted.bits, wanted.group):
+        raise ConfigError(f"{where}: aq.{recipe} chooses {_form(wanted.bits, wanted.group)}, which gq.{scheme} cannot"
+                          f" carry on: its weights are {_form(weights.bits, weights.group)}")
+
+
+def _form(bits: int, group: int | None) -> str:
+    return f"{bits}-bit integers {f'in groups of {group}' if group else 'per channel'}"
 
 
 def _columns(data: DataSource, name: str, model: ModelEntry, root: Path) -> None:

@@ -14,7 +14,7 @@ def main() -> int:
     """Build, push, clone, pull, run; once for what was committed, once for what was run but never committed."""
     failures = 0
     with tempfile.TemporaryDirectory(prefix="edgewright-clone-") as parent:
-        origin, remote = workspace.make(Path(parent) / "origin"), Path(parent) / "remote"
+        origin, remote = workspace.make(Path(parent) / "origin", with_cache=True), Path(parent) / "remote"
         workspace.run(origin)
         identity = ["-c", "user.name=bench", "-c", "user.email=bench@example.invalid"]
         workspace.call(["git", "add", "-A"], origin)

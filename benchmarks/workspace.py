@@ -22,12 +22,16 @@ def environment(**changes: str) -> dict[str, str]:
     return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **changes}
 
 
-def make(folder: Path, params: Path | None = None) -> Path:
-    """A workspace with the embedded models and samples in a fresh `folder`; `params` replaces its params.yaml."""
+def make(folder: Path, *, with_cache: bool = False) -> Path:
+    """A workspace with the embedded models and samples in a fresh `folder`.
+
+    `with_cache` brings this checkout's DVC cache along, for a benchmark that is not about the first run.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     call(["edgewright", "init", str(folder), "--sample"], folder.parent)
-    if params is not None:
-        shutil.copyfile(params, folder / "params.yaml")
+    cache = ROOT / ".dvc/cache"
+    if with_cache and cache.is_dir():
+        shutil.copytree(cache, folder / ".dvc/cache", dirs_exist_ok=True)
     return folder
 
 

@@ -216,7 +216,7 @@ class EvaluateOptions(Entry):
     """Samples that drift is measured on, and samples that a simulator runs."""
 
     drift_samples: PositiveInt = 64
-    simulator_samples: PositiveInt = 500
+    simulator_samples: PositiveInt = 2500
 
 
 class ProfileOptions(Entry):

@@ -58,6 +58,7 @@ def command(
     chosen = list(dict.fromkeys(variants)) if variants else None
     with view(console) as show:
         outcome = scheduler.run(workspace, variants=chosen, jobs=jobs, force=force, on_event=show)
+    run_record.write(workspace, outcome)
     results = outcome.results.values()
     if all(result.state is State.CACHED for result in results):
         console.print(f"nothing to do: {len(results)} stages up to date")
@@ -65,7 +66,6 @@ def command(
         _path(console, workspace, chosen)
         show_report.require_ok(report)
         return
-    run_record.write(workspace, outcome)
     _tell_failures(console, workspace, outcome)
     report = show_report.of_outcome(workspace, outcome, chosen)
     console.print()

@@ -11,7 +11,7 @@ from edgewright.engine import plan
 from tests.engine.workspace import REPOSITORY, Tiny, make
 
 STAGE = '''
-"""A stage that writes the files the report reads; by its recipe's bits 3 fails, 2 crashes, 6 hangs."""
+"""A stage that writes the files the report reads; by an option of its recipe 3 fails, 2 crashes, 6 hangs."""
 
 import time
 
@@ -27,12 +27,12 @@ def run(context: stage.Context) -> None:
         log.write(f"start {context.name}\\n")
     out = context.out
     recipe = context.item.get("recipe")
-    bits = context.params.aq[recipe].bits if recipe else 8
-    if bits == 3:
+    behaviour = context.params.aq[recipe].options.get("rtn", {}).get("behaviour", 8) if recipe else 8
+    if behaviour == 3:
         raise InputError(f"{context.name}: column 'x' has 3 nulls")
-    if bits == 2:
+    if behaviour == 2:
         raise ZeroDivisionError("a bug")
-    if bits == 6:
+    if behaviour == 6:
         time.sleep(120)
     if context.stage == "report":
         from edgewright.engine.report_files import assemble
@@ -40,7 +40,7 @@ def run(context: stage.Context) -> None:
 
         write(assemble(context.workspace), out)
         return
-    write_json(out / "artifact.json", {"name": context.name, "bits": bits})
+    write_json(out / "artifact.json", {"name": context.name, "behaviour": behaviour})
     if context.stage == "aq":
         write_json(out / "layers.json", {"schema": 1, "modules": [], "skipped": []})
     elif context.stage == "go":
@@ -102,9 +102,9 @@ def call(
     )
 
 
-def set_bits(tiny: Tiny, bits: int) -> None:
+def set_behaviour(tiny: Tiny, behaviour: int) -> None:
     """Change the recipe: 8 works, 2 crashes, 3 fails, 6 hangs."""
-    tiny.edit(lambda values: values["aq"]["plain"].update(bits=bits))
+    tiny.edit(lambda values: values["aq"]["plain"].update(options={"rtn": {"behaviour": behaviour}}))
 
 
 def report_of(tiny: Tiny) -> dict[str, Any]:

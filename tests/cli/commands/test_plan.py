@@ -1,6 +1,6 @@
 """`edgewright plan` says what would run, and why."""
 
-from tests.cli.workspace import call, set_bits
+from tests.cli.workspace import call, set_behaviour
 from tests.engine.workspace import Tiny
 
 
@@ -10,7 +10,7 @@ def test_nothing_to_do(ready: Tiny):
 
 
 def test_what_would_run_and_why(ready: Tiny):
-    set_bits(ready, 3)
+    set_behaviour(ready, 3)
     done = call(ready.root, "plan")
     lines = done.stdout.splitlines()
     assert lines[0].split()[0] == "aq@alpha--calib--plain"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.cli.workspace import call, report_of, set_bits
+from tests.cli.workspace import call, report_of, set_behaviour
 from tests.engine.workspace import Tiny
 
 NAME = "alpha--plain--w8a8--xnnpack"
@@ -49,7 +49,7 @@ def test_a_stale_plan_is_written_anew(ready: Tiny):
 def test_a_failed_stage_leaves_a_partial_report_and_its_exit_code(ready: Tiny):
     values = {"model": "beta", "aq": "plain", "gq": "w8a8", "target": "xnnpack"}
     ready.edit(lambda params: params["variants"].append(values))
-    set_bits(ready, 3)
+    set_behaviour(ready, 3)
     done = call(ready.root, "run")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "error: aq@alpha--calib--plain: aq@alpha--calib--plain: column 'x' has 3 nulls" in done.stderr
@@ -58,7 +58,7 @@ def test_a_failed_stage_leaves_a_partial_report_and_its_exit_code(ready: Tiny):
     assert "skipped" in done.stdout
     assert [variant["status"] for variant in report_of(ready)["variants"]] == ["failed", "failed"]
 
-    set_bits(ready, 8)
+    set_behaviour(ready, 8)
     (ready.root / "ran.log").unlink()
     done = call(ready.root, "run", "beta--plain--w8a8--xnnpack")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -68,7 +68,7 @@ def test_a_failed_stage_leaves_a_partial_report_and_its_exit_code(ready: Tiny):
 
 
 def test_a_bug_is_a_traceback_and_exit_code_1(ready: Tiny):
-    set_bits(ready, 2)
+    set_behaviour(ready, 2)
     done = call(ready.root, "run")
     assert done.returncode == 1
     assert "Traceback (most recent call last)" in done.stderr

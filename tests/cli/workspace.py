@@ -86,6 +86,7 @@ def build(root: Path) -> Tiny:
     tiny = make(root)
     for file in (tiny.root / "stages").glob("*.py"):
         file.write_text(STAGE.replace("NAME", file.stem))
+    set_behaviour(tiny, 8)
     plan.write(tiny.workspace)
     return tiny
 

@@ -54,7 +54,9 @@ class TaskSchedule(Schedule):
             results.append(run(name))
             return _KINDS.get(results[0].state, Completed)(name=results[0].state.value, message=results[0].message)
 
-        above = [self._states[up] for up in self.upstream(name) if self._states[up].is_completed()]
+        # An instance is skipped as soon as one above it has failed, while others above it may still run.
+        ended = [self._states[up] for up in self.upstream(name) if up in self._states]
+        above = [state for state in ended if state.is_completed()]
         state = self._flow.copy().run(instance, wait_for=above, return_state=True)
         self._states[name] = state
         if not results:

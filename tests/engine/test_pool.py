@@ -31,8 +31,12 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
 
 
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 @pytest.mark.parametrize("how", ["kill", "close"])
-def test_ended_worker_takes_its_stage_with_it(built: Any, how: str) -> None:
+def test_ended_worker_takes_its_stage_with_it(
+    built: Any, how: str, shell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHELL", shell)
     slow(built)
     pool = Pool(built.root)
     failures: list[WorkerError] = []

@@ -33,11 +33,11 @@ $(INSTALLED): requirements.lock pyproject.toml
 # The long runs behind the claims; each prints its figures and exits with 1 where one does not hold.
 bench-fresh: $(INSTALLED)      # clone, make demo twice, make test: times
 	@python -m benchmarks.fresh_clone
-bench-models: $(INSTALLED)     # ResNet-20, ToyCar, stories260k
+bench-models: $(INSTALLED)     # ResNet-20, ResNet-8, ToyCar, stories260k: drop and delegation of the classifiers
 	@python -m benchmarks.more_models
 bench-reproduce: $(INSTALLED)  # two runs from empty caches, other threads, seeds, folders: equal bytes
 	@python -m benchmarks.reproduce
-bench-caching: $(INSTALLED)    # what reruns after which change
+bench-caching: $(INSTALLED)    # what reruns after which change, and what does not
 	@python -m benchmarks.caching
 bench-clone: $(INSTALLED)      # push, clone, pull: nothing computed
 	@python -m benchmarks.clone
@@ -45,7 +45,7 @@ bench-kills: $(INSTALLED)      # kill -9 at 20 random moments
 	@python -m benchmarks.kills
 bench-prefect: $(INSTALLED)    # a local server, a scheduled run, a cancelled flow
 	@pytest tests/flows -m slow
-bench-aq: $(INSTALLED)         # weight quantization: perplexity and time
+bench-aq: $(INSTALLED)         # weight quantization: perplexity and time; with the clipping search better than rtn
 	@python -m benchmarks.aq_smoke english_llama rtn awq awq,clip
 bench-targets: $(INSTALLED)    # every line of every capability map against its toolchain
 	@python -m benchmarks.probe_targets

@@ -5,13 +5,14 @@ import tempfile
 from pathlib import Path
 
 from edgewright import targets
+from edgewright.errors import first_line
 from edgewright.targets.probe import forms, probe
 
 
 def main() -> int:
-    """Print a line per operator and form; the exit code is 1 if the toolchain left one to the host."""
+    """Print a line per operator and form; the exit code is 1 if the toolchain did one otherwise than the map says."""
     chosen = sys.argv[1:2] or list(targets.names())
-    failed = 0
+    tried = failed = 0
     for name in chosen:
         target = targets.load(name)
         for op in sys.argv[2:] or sorted(target.operators):
@@ -19,12 +20,14 @@ def main() -> int:
                 with tempfile.TemporaryDirectory() as folder:
                     try:
                         found = probe(target, op, kernel, Path(folder))
-                        verdict = "; ".join(found.left) or f"delegated, {found.steps:.2f} steps"
-                        failed += bool(found.left)
+                        holds, verdict = found.holds, "; ".join(found.left) or f"delegated, {found.steps:.2f} steps"
                     except Exception as error:
-                        failed += 1
-                        verdict = f"failed: {type(error).__name__}: {' '.join(str(error).split())[:160]}"
-                print(f"{name:16} {op:28} {kernel.name if kernel else 'float':12} {verdict}", flush=True)
+                        # A toolchain may raise anything; the lines after this one are still of interest.
+                        holds, verdict = False, f"{type(error).__name__}: {first_line(error)}"
+                tried, failed = tried + 1, failed + (not holds)
+                form = kernel.name if kernel else "float"
+                print(f"{name:16} {op:28} {form:12} {'' if holds else 'FAILS: '}{verdict}", flush=True)
+    print(f"{tried} lines, {failed} fail")
     return bool(failed)
 
 

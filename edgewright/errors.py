@@ -23,9 +23,15 @@ class InputError(EdgewrightError):
 
 
 class BudgetError(EdgewrightError):
-    """A variant missed its `accept` budget, or failed while the others finished."""
+    """A variant missed its `accept` budget; the failure of a stage has a code of its own."""
 
     exit_code = 4
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message that is not blank, or the name of its type where there is none."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

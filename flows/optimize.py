@@ -19,10 +19,9 @@ from prefect.client.schemas.objects import State as PrefectState  # noqa: E402
 from prefect.states import Cancelled, Completed, Failed  # noqa: E402
 
 from edgewright.cli import show_report  # noqa: E402
-from edgewright.engine import plan, run_record, scheduler  # noqa: E402
+from edgewright.engine.build import build  # noqa: E402
 from edgewright.engine.schedule import Schedule  # noqa: E402
 from edgewright.engine.state import Event, Outcome, Result, State  # noqa: E402
-from edgewright.engine.validate import require_valid  # noqa: E402
 from edgewright.engine.workspace import Workspace  # noqa: E402
 from edgewright.errors import EdgewrightError  # noqa: E402
 
@@ -80,18 +79,13 @@ def optimize(variants: list[str] | None = None, jobs: int | None = None) -> Pref
 
     try:
         workspace = Workspace.find()
-        require_valid(workspace)
-        if changed := plan.write(workspace):
-            logger.info("planned anew: %s", ", ".join(changed))
-        outcome = scheduler.run(workspace, variants=variants, jobs=jobs, on_event=tell, schedule=TaskSchedule)
+        outcome = build(workspace, variants=variants, jobs=jobs, on_event=tell, schedule=TaskSchedule)
         return _ended(workspace, outcome, variants)
     except EdgewrightError as error:
         return Failed(message=str(error), data=error.exit_code)
 
 
 def _ended(workspace: Workspace, outcome: Outcome, variants: list[str] | None) -> PrefectState[Any]:
-    if any(result.state is not State.CACHED for result in outcome.results.values()):
-        run_record.write(workspace, outcome)
     report = show_report.of_outcome(workspace, outcome, variants)
     if outcome.failed:
         lines = [f"{result.name}: {result.message}" for result in outcome.failed]

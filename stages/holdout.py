@@ -1,4 +1,4 @@
-"""holdout: draw and validate the sample that only evaluation reads."""
+"""holdout: draw and validate the sample that is evaluated on; calibration reads it to leave its rows out."""
 
 from edgewright.engine import stage
 

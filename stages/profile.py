@@ -11,7 +11,7 @@ def run(context: stage.Context) -> None:
 
     options = context.params.profile
     folder, floating = context.inputs["compile"], context.inputs["float"]
-    entry = context.params.models[context.item["calibration"].partition("--")[0]]
+    entry = context.params.models[context.item["model"]]
     sample = Sample.load(context.inputs["calibration"] / "sample.parquet")
     measured = profile.measure(
         folder,

@@ -1,5 +1,8 @@
-"""The shipped models and samples, for tests and benchmarks."""
+"""The shipped models and samples, for tests and benchmarks, and the examples of the documentation."""
 
+import os
+import re
+import sys
 from pathlib import Path
 
 from edgewright.config import ModelEntry
@@ -14,6 +17,11 @@ _FACTORIES = {
 }
 
 
+def search_path() -> str:
+    """$PATH with the commands of this environment first."""
+    return os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+
+
 def entry_of(name: str) -> ModelEntry:
     """The params.yaml entry of a shipped model, by the name of its folder."""
     raw: dict[str, object] = {"calibration": "c", "holdout": "h"}
@@ -26,3 +34,8 @@ def entry_of(name: str) -> ModelEntry:
     else:
         raw |= {"task": "language-modeling", "source": f"data/samples/models/{name}"}
     return ModelEntry.model_validate(raw)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of a page (`docs/go.md`) that are marked as of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)

@@ -14,7 +14,7 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from tests.support import ROOT
+from tests.support import ROOT, search_path
 
 NETS = '''
 import torch
@@ -40,7 +40,7 @@ class Payload:
 
 
 def edgewright(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": search_path()}
     command = [sys.executable, "-m", "edgewright", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

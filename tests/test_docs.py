@@ -8,11 +8,7 @@ import yaml
 from edgewright import ir, targets
 from edgewright.config import Accept, schema
 from edgewright.models.load import export
-from tests.support import ROOT
-
-
-def blocks(page, language):
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+from tests.support import ROOT, blocks
 
 
 def test_the_program_example_runs(loaded, tmp_path, monkeypatch, capsys):

@@ -43,6 +43,10 @@ def test_a_file_keeps_to_its_layer(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "stages").glob("*.py")), ids=lambda path: path.name)
 def test_a_stage_holds_no_logic(path):
+    tree = ast.parse(path.read_text())
+    logic = (ast.For, ast.While, ast.Try, ast.Lambda, ast.ClassDef)
+    assert not [node for node in ast.walk(tree) if isinstance(node, logic)]
+    assert {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)} <= {"run"}
     assert len(path.read_text().splitlines()) < 60
 
 

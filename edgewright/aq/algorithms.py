@@ -40,12 +40,6 @@ def split(names: Sequence[str], where: str = "algorithms") -> tuple[tuple[str, .
     return (tuple(names[:-1]), names[-1]) if has_rounder else (tuple(names), DEFAULT_ROUNDER)
 
 
-def modules(names: Sequence[str]) -> tuple[str, ...]:
-    """Dotted names of the modules of a recipe's algorithms, for a digest of their code."""
-    transforms, rounder = split(names)
-    return (*(registry.module(TRANSFORMS, name) for name in transforms), registry.module(ROUNDERS, rounder))
-
-
 class Algorithms:
     """Algorithms made from a recipe's options, each once."""
 

@@ -71,10 +71,6 @@ class Block:
         """Output of the part for a calibration batch, with its weights as they are now."""
         return self._run(batch)
 
-    def module(self, name: str) -> nn.Module:
-        """The module at a path of the model, quantized or not: a consumer of a pair may be a layer that stays float."""
-        return self.model.get_submodule(name)
-
     def statistics(self, name: str) -> Statistics:
         """Statistics of a layer's input, with the weights as they were after the last `changed`.
 

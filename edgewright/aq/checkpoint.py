@@ -3,12 +3,9 @@
 import shutil
 from pathlib import Path
 
-from safetensors.torch import save_file
-from torch import Tensor
-
 from edgewright.aq.report import QuantizedModel, describe
 from edgewright.files import write_json
-from edgewright.models import quantized
+from edgewright.models import quantized, weights
 
 _WEIGHTS = "model.safetensors"
 _REPORT = "layers.json"
@@ -28,12 +25,6 @@ def save(model: QuantizedModel, source_folder: Path, folder: Path) -> None:
     for file in sorted(source_folder.iterdir()):
         if file.is_file() and file.name not in _REPLACED and file.suffix not in _REPLACED_SUFFIXES:
             shutil.copyfile(file, folder / file.name)
-    tensors: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in model.module.state_dict().items():
-        if tensor.data_ptr() not in seen or tensor.numel() == 0:
-            tensors[name] = tensor.contiguous()
-        seen.add(tensor.data_ptr())
-    save_file(tensors, folder / _WEIGHTS, metadata={"format": "pt"})
+    weights.write(model.module.state_dict(), folder / _WEIGHTS, {"format": "pt"})
     quantized.write(model.formats, folder)
     write_json(folder / _REPORT, describe(model))

@@ -50,7 +50,7 @@ class Transform(Protocol):
     Attributes:
         scope: `block` transforms get one block after the other as the model is streamed; `model` transforms
             (a rotation of the residual stream) get the whole model as one block before that.
-        statistics: what they read of the input of layers; nothing else is collected for them.
+        statistics: what they read of the input of layers beside its Hessian; nothing else is collected for them.
     """
 
     scope: ClassVar[Literal["block", "model"]]
@@ -59,7 +59,7 @@ class Transform(Protocol):
     def __init__(self, options: Any) -> None: ...
 
     def apply(self, block: Block, layers: Sequence[str]) -> Applied:
-        """Change weights in place, for the sake of `layers` of `block`; call `block.changed()` after it.
+        """Change weights in place, for the sake of `layers` of `block`; call `block.changed()` if there were any.
 
         Raises:
             InputError: naming the layer whose weights or inputs make it impossible.
@@ -73,7 +73,7 @@ class Rounder(Protocol):
     Contract: `objective` of its result is at most that of the result of `rtn`.
 
     Attributes:
-        statistics: what it reads of the input of layers.
+        statistics: what it reads of the input of layers beside its Hessian.
         quantized_inputs: its layers see what the blocks before them give when quantized, and
             `block.targets` holds what the float model gives; else everything is float.
     """

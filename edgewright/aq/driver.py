@@ -1,7 +1,6 @@
 """Quantize the weights of a model: the blocks are streamed, and a recipe's algorithms run on each."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -23,6 +22,7 @@ from edgewright.errors import InputError
 from edgewright.models.load import LoadedModel
 from edgewright.models.quantized import WeightFormat
 from edgewright.progress import Progress, silent
+from edgewright.threads import one_thread
 
 BATCH_SIZE = 16
 """Samples that are run at once. Fixed, because sums depend on it in their last bits."""
@@ -44,18 +44,8 @@ def quantize(model: LoadedModel, sample: Sample, recipe: AqRecipe, *, progress: 
         InputError: the sample is empty or of other inputs; a layer's weights or inputs are not finite, nothing
             goes through it, or its rows are shorter than its group.
     """
-    with _one_thread(), torch.no_grad():
+    with one_thread():
         return _Run(model, sample, recipe, progress).quantize()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(slots=True)
@@ -158,7 +148,7 @@ class _Run:
         called = [by_name[item] for item in structure.order if item in by_name]
         never = [layer for layer in layers if layer.name not in structure.order]
         users: list[Transform | Rounder] = [*self.transforms.values(), *self.rounders.values()]
-        wanted = frozenset({Statistic.HESSIAN}).union(*(user.statistics for user in users))
+        wanted = frozenset[Statistic]().union(*(user.statistics for user in users))
         return Block(name, self.model, [*called, *never], structure, run, len(self.batches), wanted)
 
     def structure(self) -> Structure:

@@ -6,8 +6,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-Before = Callable[[str, Tensor], None]
-After = Callable[[str, Tensor], None]
+Watch = Callable[[str, Tensor], None]
 
 
 def _ignore(name: str, value: Tensor) -> None:
@@ -15,7 +14,7 @@ def _ignore(name: str, value: Tensor) -> None:
 
 
 @contextmanager
-def observed(modules: Mapping[str, nn.Module], before: Before, after: After = _ignore) -> Iterator[None]:
+def observed(modules: Mapping[str, nn.Module], before: Watch, after: Watch = _ignore) -> Iterator[None]:
     """Call `before(name, input)` and `after(name, output)` around each multiplication by the weight of a module.
 
     A Conv2d of a derived class may pad in its own forward, so a convolution is watched where it happens.
@@ -28,7 +27,7 @@ def observed(modules: Mapping[str, nn.Module], before: Before, after: After = _i
         yield
 
 
-def _wrapped(name: str, run: Callable[..., Any], before: Before, after: After) -> Callable[..., Any]:
+def _wrapped(name: str, run: Callable[..., Any], before: Watch, after: Watch) -> Callable[..., Any]:
     def watched(x: Tensor, *rest: Any) -> Tensor:
         before(name, x)
         output = cast(Tensor, run(x, *rest))

@@ -72,7 +72,7 @@ class QuantizedModel:
 def measure(
     layer: Layer, weight: QuantizedWeight, statistics: Statistics, rtn_output_mse: float, algorithms: tuple[str, ...]
 ) -> LayerReport:
-    """The row of a layer, from statistics of its input (with the Hessian)."""
+    """The row of a layer, from statistics of its input."""
     matrix = layer.matrix
     difference = weight.dequantize() - matrix
     output_mse, power = float(statistics.output_error(difference)), float(statistics.output_error(matrix))

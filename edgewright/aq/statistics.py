@@ -12,40 +12,31 @@ from edgewright.errors import InputError
 
 
 class Statistic(StrEnum):
-    """A statistic that an algorithm can ask for; what nobody asks for is not collected."""
+    """A statistic that an algorithm can ask for beside the Hessian; what nobody asks for is not collected."""
 
     MEAN_MAGNITUDE = "mean-magnitude"
-    MAX_MAGNITUDE = "max-magnitude"
-    HESSIAN = "hessian"
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Statistics of the input of one layer, in the dtype of its weight; None where not asked for.
+    """Statistics of the input of one layer, in the dtype of its weight.
 
     Attributes:
         tokens: vectors seen; positions of an image count.
-        mean_magnitude: mean of |x|, [input channels].
-        max_magnitude: largest |x|, [input channels].
         hessian: mean of x x^T over the tokens, [weight groups, columns, columns], half the Hessian of the mean
             squared output error with respect to a row of the weight matrix.
+        mean_magnitude: mean of |x|, [input channels]; None where not asked for.
     """
 
     tokens: int
+    hessian: Tensor
     mean_magnitude: Tensor | None = None
-    max_magnitude: Tensor | None = None
-    hessian: Tensor | None = None
 
     def output_error(self, difference: Tensor) -> Tensor:
         """Mean squared output error over tokens and outputs that weights off by `difference` cause.
 
         mean over rows d of d H d^T, for `difference` [..., out, columns]; the result has the leading dimensions.
-
-        Raises:
-            ValueError: no hessian was asked for.
         """
-        if self.hessian is None:
-            raise ValueError("output_error needs the hessian")
         *leading, rows, columns = difference.shape
         split = difference.reshape(*leading, self.hessian.shape[0], -1, columns)
         return ((split @ self.hessian) * split).sum((-1, -2, -3)) / rows
@@ -57,31 +48,22 @@ class _Sums:
     def __init__(self, module: nn.Module, wanted: frozenset[Statistic]) -> None:
         self.module, self.wanted = module, wanted
         self.positions = self.tokens = 0
-        self.mean = self.largest = self.hessian = torch.zeros(())
+        self.mean = self.hessian = torch.zeros(())
 
     def add(self, name: str, x: Tensor) -> None:
         if not bool(torch.isfinite(x).all()):
             raise InputError(f"{name}: its input holds NaN or infinite values for the calibration sample")
-        if {Statistic.MEAN_MAGNITUDE, Statistic.MAX_MAGNITUDE} & self.wanted:
+        if Statistic.MEAN_MAGNITUDE in self.wanted:
             magnitude = channels(self.module, x).abs()
             self.positions += magnitude.shape[0]
             self.mean = self.mean + magnitude.sum(0)
-            self.largest = torch.maximum(self.largest.to(x.dtype), magnitude.amax(0))
-        if Statistic.HESSIAN in self.wanted:
-            vectors = patches(self.module, x)
-            self.tokens += vectors.shape[1]
-            self.hessian = self.hessian + vectors.mT @ vectors
-        else:
-            self.tokens += channels(self.module, x).shape[0]
+        vectors = patches(self.module, x)
+        self.tokens += vectors.shape[1]
+        self.hessian = self.hessian + vectors.mT @ vectors
 
     def result(self) -> Statistics:
-        has_hessian = Statistic.HESSIAN in self.wanted
-        return Statistics(
-            tokens=self.tokens,
-            mean_magnitude=self.mean / self.positions if Statistic.MEAN_MAGNITUDE in self.wanted else None,
-            max_magnitude=self.largest if Statistic.MAX_MAGNITUDE in self.wanted else None,
-            hessian=self.hessian / self.tokens if has_hessian else None,
-        )
+        mean = self.mean / self.positions if Statistic.MEAN_MAGNITUDE in self.wanted else None
+        return Statistics(self.tokens, self.hessian / self.tokens, mean)
 
 
 def collect(
@@ -95,7 +77,7 @@ def collect(
     Args:
         modules: Linear and Conv2d modules by name.
         shared: names of Linear modules that always have the same input; it is counted once.
-        wanted: statistics to collect.
+        wanted: statistics to collect beside the Hessian.
         run: runs the calibration sample through the modules.
 
     Raises:

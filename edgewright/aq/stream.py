@@ -20,18 +20,24 @@ class _Stop(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Paths of a model's sequential blocks, in order, and whether they return a tuple with the hidden state first."""
+    """A model's sequential blocks.
+
+    Attributes:
+        names: their paths, in order.
+        outputs: what each returns, a marker in the place of the hidden state and None in that of other tensors.
+    """
 
     names: tuple[str, ...]
-    wraps: bool
+    outputs: tuple[Any, ...]
 
 
 def find_blocks(model: nn.Module, batch: Batch) -> Blocks | None:
     """The model's sequential blocks, or None where it has no such form.
 
     Blocks are the children of a ModuleList that have one class, are called once each, in order, and pass a
-    tensor on: the first tensor that a child gets is the first that the one before it returned. Of several
-    such lists the one with the most parameters is taken.
+    tensor on: the first tensor that a child gets is the first that the one before it returned, and nothing
+    else of the model needs what the blocks but the last return. Of several such lists the one with the most
+    parameters is taken.
     """
     lists = [
         (name, module)
@@ -42,25 +48,73 @@ def find_blocks(model: nn.Module, batch: Batch) -> Blocks | None:
     for name, module in lists:
         outputs = _sequential_outputs(model, list(module), batch)
         if outputs is not None:
-            names = tuple(f"{name}.{index}" for index in range(len(module)))
-            return Blocks(names, not isinstance(outputs[0], Tensor))
+            return Blocks(tuple(f"{name}.{index}" for index in range(len(module))), outputs)
     return None
 
 
-def _sequential_outputs(model: nn.Module, blocks: Sequence[nn.Module], batch: Batch) -> list[Any] | None:
-    calls: list[tuple[int, Any, Any]] = []
+@dataclass(frozen=True, slots=True)
+class _Call:
+    index: int
+    hidden: Tensor | None
+    rest: Any
+    output: Any
+    last: Tensor | None
+
+
+def _sequential_outputs(model: nn.Module, blocks: Sequence[nn.Module], batch: Batch) -> tuple[Any, ...] | None:
+    calls: list[_Call] = []
     with ExitStack() as stack:
         for index, block in enumerate(blocks):
 
             def note(_: nn.Module, args: Any, kwargs: Any, output: Any, index: int = index) -> None:
-                calls.append((index, _first((args, kwargs)), output))
+                hidden, result = _first((args, kwargs)), _first(output)
+                # A copy, because what follows may write into it.
+                last = None if result is None else result.clone()
+                calls.append(_Call(index, hidden, _emptied((args, kwargs), hidden), output, last))
 
             stack.callback(block.register_forward_hook(note, with_kwargs=True).remove)
-        model(*batch)
-    if [index for index, _, _ in calls] != list(range(len(blocks))) or calls[0][1] is None:
+        expected = model(*(value.clone() for value in batch))
+    if [call.index for call in calls] != list(range(len(blocks))) or calls[0].hidden is None or calls[-1].last is None:
         return None
-    is_same = (_first(before[2]) is after[1] for before, after in pairwise(calls))
-    return [output for _, _, output in calls] if all(is_same) else None
+    if not all(_first(before.output) is after.hidden for before, after in pairwise(calls)):
+        return None
+    outputs = tuple(tree_map(_without_tensors, _emptied(call.output, _first(call.output))) for call in calls)
+    rests: list[Any] = []
+
+    def skip(index: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        hidden = _first((args, kwargs))
+        rests.append(_emptied((args, kwargs), hidden))
+        return _filled(outputs[index], calls[-1].last if index + 1 == len(blocks) else hidden)
+
+    try:
+        with _stubbed(blocks, skip):
+            found = model(*(value.clone() for value in batch))
+    except Exception:  # it cannot do without what a block computes
+        return None
+    return outputs if _is_equal((found, rests), (expected, [call.rest for call in calls])) else None
+
+
+def _emptied(value: Any, hidden: Tensor | None) -> Any:
+    return tree_map(lambda leaf: _HIDDEN if leaf is hidden and hidden is not None else leaf, value)
+
+
+def _filled(value: Any, hidden: Tensor | None) -> Any:
+    # A copy, because a block may write into its input, and to tell it from other arguments with the same values.
+    given = None if hidden is None else hidden.clone()
+    return tree_map(lambda leaf: given if leaf is _HIDDEN else leaf, value)
+
+
+def _without_tensors(leaf: Any) -> Any:
+    return None if isinstance(leaf, Tensor) else leaf
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    leaves, others = tree_leaves(one), tree_leaves(other)
+    return len(leaves) == len(others) and all(
+        torch.equal(leaf, second) if isinstance(leaf, Tensor) and isinstance(second, Tensor)
+        else type(leaf) is type(second)
+        for leaf, second in zip(leaves, others, strict=True)
+    )
 
 
 def _first(value: Any) -> Tensor | None:
@@ -79,7 +133,7 @@ class Stream:
         self.model, self.batches = model, batches
         self.blocks = [model.get_submodule(name) for name in blocks.names]
         self.hidden: list[Tensor] = []
-        self._wraps = blocks.wraps
+        self._outputs = blocks.outputs
         self._calls: list[list[tuple[Any, Any]]] = [[] for _ in self.blocks]
         for batch in batches:
             with _stubbed(self.blocks, self._record), suppress(_Stop):
@@ -91,20 +145,14 @@ class Stream:
         if index == 0:
             self.hidden.append(hidden)
         earlier = self._calls[index][0] if self._calls[index] else None
-        emptied = tree_map(lambda leaf: _HIDDEN if leaf is hidden else leaf, (args, kwargs))
-        self._calls[index].append(_reused(emptied, earlier))
+        self._calls[index].append(_reused(_emptied((args, kwargs), hidden), earlier))
         if index + 1 == len(self.blocks):
             raise _Stop
-        return self._returned(hidden)
-
-    def _returned(self, hidden: Tensor) -> Any:
-        return (hidden,) if self._wraps else hidden
+        return _filled(self._outputs[index], hidden)
 
     def run(self, index: int, batch: int, hidden: Tensor) -> Tensor:
         """Output of block `index` for `hidden`, the hidden state of a calibration batch."""
-        # A copy, because a block may add to its input in place.
-        given = hidden.clone()
-        args, kwargs = tree_map(lambda leaf: given if leaf is _HIDDEN else leaf, self._calls[index][batch])
+        args, kwargs = _filled(self._calls[index][batch], hidden)
         output = _first(self.blocks[index](*args, **kwargs))
         assert output is not None
         return output
@@ -114,9 +162,7 @@ class Stream:
 
         def skip(index: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             is_last = index + 1 == len(self.blocks)
-            hidden = self.hidden[batch].clone() if is_last else _first((args, kwargs))
-            assert hidden is not None
-            return self._returned(hidden)
+            return _filled(self._outputs[index], self.hidden[batch] if is_last else _first((args, kwargs)))
 
         with _stubbed(self.blocks, skip):
             return cast(Tensor, self.model(*self.batches[batch]))

@@ -42,7 +42,7 @@ class _Base:
         self.running: dict[str, tuple[float, str]] = {}
         self.done = 0
         self.total = 0
-        self.worked: list[float] = []
+        self.has_worked = False
 
     def note(self, event: Event) -> None:
         self.total = event.total or self.total
@@ -55,8 +55,7 @@ class _Base:
         elif event.kind == "finished":
             self.running.pop(event.name, None)
             self.done = event.done
-            if event.state is State.COMPLETED:
-                self.worked.append(event.seconds)
+            self.has_worked |= event.state is State.COMPLETED
             if event.state in _SHOWN:
                 self.console.print(self.line(event))
 
@@ -71,7 +70,7 @@ class _Base:
 
     def left(self) -> float | None:
         """Seconds that the rest may take: what is done took so long, the rest will in proportion."""
-        if self.done < 3 or not self.worked:
+        if self.done < 3 or not self.has_worked:
             return None
         return (time.monotonic() - self.start) / self.done * (self.total - self.done)
 

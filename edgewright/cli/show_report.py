@@ -56,16 +56,7 @@ def show(workspace: Workspace, report: Mapping[str, Any], console: Console) -> N
     from edgewright.engine import run_record
     from edgewright.report import join_run_record, print_report
 
-    instances = {
-        name: {
-            "state": stage["state"],
-            "seconds": stage["seconds"],
-            # What was skipped repeats the failure above it, which has the reason.
-            "error": stage["message"] if stage["exit_code"] else None,
-        }
-        for name, stage in run_record.read(workspace).items()
-    }
-    print_report(join_run_record(report, {"instances": instances}), console)
+    print_report(join_run_record(report, {"stages": run_record.read(workspace)}), console)
 
 
 def require_ok(report: Mapping[str, Any]) -> None:

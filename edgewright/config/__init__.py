@@ -4,17 +4,13 @@ from edgewright.config.load import load, parse
 from edgewright.config.schema import (
     Accept,
     AqRecipe,
-    DataSource,
     EvaluateOptions,
-    ExportOptions,
     GqScheme,
-    ModelEntry,
     Params,
-    Preprocess,
     ProfileOptions,
-    Synthetic,
     VariantEntry,
 )
+from edgewright.config.sources import DataSource, ExportOptions, ModelEntry, Preprocess, Synthetic
 
 __all__ = [
     "Accept", "AqRecipe", "DataSource", "EvaluateOptions", "ExportOptions", "GqScheme", "ModelEntry", "Params",

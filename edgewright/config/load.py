@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from edgewright.config.schema import Params
 from edgewright.errors import ConfigError, nearest
+from edgewright.files import read_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -20,12 +21,10 @@ def load(path: Path) -> Params:
         ConfigError: the file is missing, is no YAML, or breaks the schema; each mistake is named by its key.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        raw = read_yaml(path)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; `edgewright init` writes one") from error
-    try:
-        raw = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     params = parse(Params, raw, str(path))
     params.check_references(str(path))
@@ -57,26 +56,12 @@ def _line(schema: type[BaseModel], error: Mapping[str, Any], where: str) -> str:
 
 def _fields(schema: type[BaseModel], location: list[str]) -> set[str]:
     """Fields of the models that can stand at `location`: those of every nested model of the schema below it."""
-    found: set[str] = set()
-    pending: list[Any] = [schema]
-    seen: set[Any] = set()
-    wanted = None
+    at: list[Any] = [schema]
     for part in location:
-        if not part.isdigit() and part in _model_fields(pending):
-            wanted = part
-            pending = [_model_fields(pending)[part]]
-    if wanted is None:
-        return set(schema.model_fields)
-    while pending:
-        annotation = pending.pop()
-        if id(annotation) in seen:
-            continue
-        seen.add(id(annotation))
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            found |= set(annotation.model_fields)
-        else:
-            pending.extend(getattr(annotation, "__args__", ()))
-    return found
+        fields = _model_fields(at)
+        if part in fields:
+            at = [fields[part]]
+    return set(_model_fields(at))
 
 
 def _model_fields(annotations: list[Any]) -> dict[str, Any]:

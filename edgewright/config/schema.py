@@ -1,15 +1,16 @@
-"""The schema of params.yaml: the one place where a field of the configuration is declared."""
+"""The schema of params.yaml: recipes, schemes, variants and options; models and data are in `sources`."""
 
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
 
+from edgewright.config.entry import Entry
+from edgewright.config.sources import DataSource, ModelEntry
 from edgewright.errors import ConfigError, nearest
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-Task = Literal["language-modeling", "image-classification", "regression"]
 
 
 def _listed(value: Any) -> Any:
@@ -19,100 +20,13 @@ def _listed(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
-class Entry(BaseModel):
-    """A mapping of params.yaml: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class InputEntry(Entry):
-    """The input of a model that does not describe itself, without its batch dimension."""
-
-    shape: tuple[PositiveInt, ...]
-    dtype: Literal["float32", "int64"] = "float32"
-
-
-class Preprocess(Entry):
-    """What turns a raw image into the model's input: `((x * scale) - mean) / std` on RGB values 0 to 255, CHW."""
-
-    resize: tuple[PositiveInt, PositiveInt] | None = None
-    scale: float = 1.0
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-
-
-class ExportOptions(Entry):
-    """Shape that a program is compiled for: batch size, and tokens in a sequence (language models)."""
-
-    batch: PositiveInt = 1
-    sequence: PositiveInt = 256
-
-
-class ModelEntry(Entry):
-    """A model: a Hugging Face id or folder (`source`), a factory with safetensors weights, or a `.pt2` program."""
-
-    task: Task
-    source: str | None = None
-    factory: str | None = Field(None, pattern=r"^[\w.]+:\w+$")
-    weights: str | None = None
-    program: str | None = None
-    input: InputEntry | None = None
-    labels: tuple[str, ...] = ()
-    preprocess: Preprocess = Preprocess()
-    calibration: str
-    holdout: str
-    export: ExportOptions = ExportOptions()
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "ModelEntry":
-        if [self.source, self.factory, self.program].count(None) != 2:
-            raise ValueError("give exactly one of source, factory (with weights), program")
-        if (self.factory is None) != (self.weights is None):
-            raise ValueError("factory and weights go together")
-        if self.factory is not None and self.input is None:
-            raise ValueError("a factory needs input: {shape: [...]}")
-        return self
-
-
-class Synthetic(Entry):
-    """Seeded random input for a model without data; marked as synthetic wherever a figure of it is shown."""
-
-    distribution: Literal["normal", "uniform"] = "normal"
-    mean: float = 0.0
-    std: float = Field(1.0, gt=0)
-
-
-class DataSource(Entry):
-    """A dataset and the sample to draw from it.
-
-    `columns` maps a role (text, image, label, input) to a column; `samples` counts windows for a
-    language model and rows elsewhere, null takes all.
-    """
-
-    source: str | None = None
-    name: str | None = None
-    split: str | None = None
-    synthetic: Synthetic | None = None
-    columns: Mapping[Literal["text", "image", "label", "input"], str] = {}
-    samples: PositiveInt | None = None
-    seed: int = Field(0, ge=0)
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "DataSource":
-        if (self.source is None) == (self.synthetic is None):
-            raise ValueError("give exactly one of source, synthetic")
-        if self.synthetic is not None and self.samples is None:
-            raise ValueError("synthetic data needs samples: N")
-        return self
-
-
 class LayerOverride(Entry):
-    """Fields of a recipe that differ for the layers of a pattern."""
+    """Fields of a recipe that differ for the layers of a pattern; only those that are given count."""
 
-    bits: int | None = Field(None, ge=2, le=8)
+    algorithms: Names = ()
+    bits: int = Field(4, ge=2, le=8)
     group: PositiveInt | None = None
-    symmetric: bool | None = None
-    algorithms: Names | None = None
+    symmetric: bool = True
 
 
 class AqRecipe(Entry):
@@ -152,6 +66,11 @@ class WeightScheme(Entry):
             raise ValueError("granularity: group and group: N go together")
         return self
 
+    def __str__(self) -> str:
+        group = f" of {self.group}" if self.group else ""
+        symmetry = "" if self.symmetric else "asymmetric "
+        return f"{symmetry}{self.bits}-bit weights per {self.granularity}{group}"
+
 
 class CalibrationMethod(Entry):
     """A calibration method by name, with its options."""
@@ -167,6 +86,9 @@ class ActivationScheme(Entry):
     mode: Literal["static", "dynamic"] = "static"
     symmetric: bool = False
     calibration: CalibrationMethod = CalibrationMethod()
+
+    def __str__(self) -> str:
+        return f"{self.mode} {self.bits}-bit activations"
 
 
 class GqScheme(Entry):
@@ -186,6 +108,12 @@ class GqScheme(Entry):
     def is_float(self) -> bool:
         """Whether the scheme quantizes nothing."""
         return self.weights is None and self.activations is None
+
+    @model_validator(mode="after")
+    def _layers(self) -> "GqScheme":
+        if self.layers and self.is_float:
+            raise ValueError("layers changes what weights or activations say; give one of them, or leave layers out")
+        return self
 
 
 class Accept(Entry):

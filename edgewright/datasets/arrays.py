@@ -9,20 +9,15 @@ from numpy.typing import NDArray
 from edgewright.datasets.content import array_digest
 from edgewright.datasets.decoded import Decoded, shape_text
 from edgewright.datasets.images import normalization
-from edgewright.errors import InputError
 
 
-def decode(column: Any, shape: tuple[int, ...], preprocess: Mapping[str, Any], where: str) -> Decoded:
+def decode(column: Any, shape: tuple[int, ...], preprocess: Mapping[str, Any]) -> Decoded:
     """Lists of numbers, nested or flat, as `((x * scale) - mean) / std` in float64, rounded once to float32.
 
     Args:
         column: pyarrow array of numbers or of (nested) lists of numbers.
         shape: shape of the model's input; a row needs as many numbers, in row-major order.
         preprocess: `scale`, and `mean` and `std` of one value or of one for each entry of the first dimension.
-        where: dataset and column, for the message.
-
-    Raises:
-        InputError: the column does not hold numbers.
     """
     import pyarrow as pa
 
@@ -31,7 +26,7 @@ def decode(column: Any, shape: tuple[int, ...], preprocess: Mapping[str, Any], w
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-    flat, offsets = _flatten(column.drop_null(), where)
+    flat, offsets = _flatten(column.drop_null())
     lengths = np.diff(offsets)
     width = int(np.prod(shape, dtype=np.int64))
     values = np.full((len(column), width), np.nan, dtype=np.float64)
@@ -49,7 +44,7 @@ def decode(column: Any, shape: tuple[int, ...], preprocess: Mapping[str, Any], w
         return Decoded(shaped.astype(np.float32), digests, shapes)
 
 
-def _flatten(column: Any, where: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _flatten(column: Any) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """All numbers of a column without nulls, and [n + 1] offsets of its rows in them; a null among them is NaN."""
     import pyarrow as pa
 
@@ -57,12 +52,8 @@ def _flatten(column: Any, where: str) -> tuple[NDArray[np.float64], NDArray[np.i
     while pa.types.is_nested(column.type):
         if pa.types.is_fixed_size_list(column.type):
             column = column.cast(pa.large_list(column.type.value_type))
-        elif not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
-            raise InputError(f"{where}: holds {column.type}, not numbers or lists of numbers")
         inner = np.concatenate([[0], np.cumsum(column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))])
         offsets = inner[offsets]
         column = column.flatten()
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
-        raise InputError(f"{where}: holds {column.type}, not numbers or lists of numbers")
     numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return np.asarray(numbers, dtype=np.float64), offsets.astype(np.int64)

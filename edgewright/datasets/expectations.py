@@ -1,12 +1,11 @@
 """What is expected of a sample's source rows: the rules, in the order in which they are reported."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgewright.datasets.decoded import shape_text
-
-_OBSERVED = ("row_digest", "shape", "not_finite", "minimum", "maximum", "spread")
+from edgewright.datasets.kinds import EXPECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +29,24 @@ class Rule:
     severity: Literal["error", "warning"] = "error"
 
 
+def for_columns(columns: Mapping[str, str]) -> list[Rule]:
+    """Rules for the columns as they were read, before anything is made of them.
+
+    Observations: for each role the kind of its column, in every row.
+
+    Args:
+        columns: the dataset's column of each role.
+    """
+    return [
+        Rule("schema", column, EXPECTED[role][0], "ExpectColumnValuesToBeInSet",
+             {"column": role, "value_set": list(EXPECTED[role][1])})
+        for role, column in columns.items()
+    ]
+
+
 def for_rows(
-    column: str, label: str | None, shape: tuple[int, ...], classes: int, samples: int | None, excluded: Collection[str]
+    column: str, label: str | None, shape: tuple[int, ...], classes: int, samples: int | None,
+    excluded: Collection[str], bounds: tuple[float, float] | None = None,
 ) -> list[Rule]:
     """Rules for images and numeric lists.
 
@@ -44,16 +59,18 @@ def for_rows(
         classes: number of the model's labels, 0 where it declares none.
         samples: rows asked for, None for all.
         excluded: digests of the holdout's rows.
+        bounds: least and greatest value of the model's input, None where nothing is known of them.
     """
     shown = shape_text(shape)
     rules = [
         _row_count(samples),
-        _columns([*_OBSERVED, "label"] if label is not None else _OBSERVED),
         _not_null(column, "row_digest"),
         Rule("shape", column, f"content of the shape {shown} after preprocessing", "ExpectColumnValuesToBeInSet",
              {"column": "shape", "value_set": [shown]}),
         Rule("finite", column, "0 NaN or infinite values in a row", "ExpectColumnValuesToBeBetween",
              {"column": "not_finite", "min_value": 0, "max_value": 0}),
+        *(_range("range", column, f"values from {bounds[0]:g} to {bounds[1]:g} after preprocessing", bounds)
+          if bounds is not None else ()),
         Rule("not constant", column, "a row whose values differ from each other", "ExpectColumnMaxToBeBetween",
              {"column": "spread", "min_value": 0, "strict_min": True}),
     ]
@@ -78,17 +95,12 @@ def for_documents(column: str, vocabulary: int, excluded: Collection[str]) -> li
         vocabulary: number of token ids that the model knows.
         excluded: digests of the holdout's rows.
     """
-    ids = f"token ids 0 to {vocabulary - 1}, the model's vocabulary"
     return [
         _row_count(None),
-        _columns(["row_digest", "tokens", "minimum", "maximum"]),
         _not_null(column, "row_digest"),
         Rule("tokens", column, "at least one token", "ExpectColumnValuesToBeBetween",
              {"column": "tokens", "min_value": 1}),
-        Rule("token ids", column, ids, "ExpectColumnValuesToBeBetween",
-             {"column": "minimum", "min_value": 0}),
-        Rule("token ids", column, ids, "ExpectColumnValuesToBeBetween",
-             {"column": "maximum", "max_value": vocabulary - 1}),
+        *_range("token ids", column, f"token ids 0 to {vocabulary - 1}, the model's vocabulary", (0, vocabulary - 1)),
         *_duplicates(column, excluded),
     ]
 
@@ -99,9 +111,11 @@ def _row_count(samples: int | None) -> Rule:
                 {"min_value": samples or 1, "max_value": samples})
 
 
-def _columns(names: Sequence[str]) -> Rule:
-    return Rule("schema", "(rows)", f"the columns {', '.join(sorted(names))}", "ExpectTableColumnsToMatchSet",
-                {"column_set": sorted(names), "exact_match": True})
+def _range(name: str, column: str, expected: str, bounds: tuple[float, float]) -> tuple[Rule, Rule]:
+    return (
+        Rule(name, column, expected, "ExpectColumnValuesToBeBetween", {"column": "minimum", "min_value": bounds[0]}),
+        Rule(name, column, expected, "ExpectColumnValuesToBeBetween", {"column": "maximum", "max_value": bounds[1]}),
+    )
 
 
 def _not_null(column: str, observed: str) -> Rule:

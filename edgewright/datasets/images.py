@@ -12,6 +12,9 @@ from edgewright.datasets.content import array_digest
 from edgewright.datasets.decoded import UNREADABLE, Decoded, shape_text
 from edgewright.errors import ConfigError
 
+RAW = (0.0, 255.0)
+"""Least and greatest value of a pixel."""
+
 _MODES = {1: "L", 3: "RGB"}
 
 
@@ -73,6 +76,14 @@ def _tables(channels: int, preprocess: Mapping[str, Any]) -> NDArray[np.float32]
     mean, std = normalization(preprocess, channels)
     levels = np.arange(256, dtype=np.float64) * float(preprocess.get("scale", 1.0))
     return np.asarray((levels[None] - mean[:, None]) / std[:, None], dtype=np.float32)
+
+
+def bounds(preprocess: Mapping[str, Any], channels: int, raw: tuple[float, float]) -> tuple[float, float]:
+    """Least and greatest model input that raw values from `raw[0]` to `raw[1]` become, in any channel."""
+    mean, std = normalization(preprocess, channels)
+    scaled = np.array(raw, dtype=np.float64)[:, None] * float(preprocess.get("scale", 1.0))
+    ends = ((scaled - mean) / std).astype(np.float32)
+    return float(ends.min()), float(ends.max())
 
 
 def normalization(preprocess: Mapping[str, Any], channels: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

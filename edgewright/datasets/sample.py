@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.errors import InputError
+from edgewright.errors import InputError, first_line
 
 FILE = "sample.parquet"
 ROW_DIGEST = "row_digest"
@@ -29,19 +29,15 @@ class Sample:
         labels: int64 [N] class indices, or None where the data has none.
         digest: sha256 of inputs, labels and row digests; computed where it is not given.
         synthetic: whether the inputs are random numbers and not data.
-        task: the model's task.
         row_digests: for each sample the sha256 digests of the source rows it holds content of, one for an image
             or a vector, one or more for a window of tokens; digests of the inputs where they are not given.
-        label_names: names of the class indices, empty where unknown.
     """
 
     inputs: Mapping[str, NDArray[Any]]
     labels: NDArray[np.int64] | None = None
     digest: str = ""
     synthetic: bool = False
-    task: str = ""
     row_digests: tuple[tuple[str, ...], ...] = ()
-    label_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.row_digests:
@@ -64,8 +60,7 @@ class Sample:
         return Sample(
             inputs={name: array[:count] for name, array in self.inputs.items()},
             labels=None if self.labels is None else self.labels[:count],
-            synthetic=self.synthetic, task=self.task,
-            row_digests=self.row_digests[:count], label_names=self.label_names,
+            synthetic=self.synthetic, row_digests=self.row_digests[:count],
         )
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[Any], ...]]:
@@ -110,7 +105,7 @@ class Sample:
         try:
             table = pq.read_table(path)
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path}: not a readable parquet file: {str(error).splitlines()[0]}") from error
+            raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
         metadata = table.schema.metadata or {}
         if _METADATA not in metadata:
             raise InputError(f"{path}: not a sample: the parquet metadata 'edgewright' is missing")
@@ -122,9 +117,8 @@ class Sample:
                 for name in table.column_names if name in described["inputs"]
             },
             labels=table[LABEL].to_numpy() if LABEL in table.column_names else None,
-            synthetic=described["synthetic"], task=described["task"],
+            synthetic=described["synthetic"],
             row_digests=tuple(tuple(digests) for digests in table[ROW_DIGEST].to_pylist()),
-            label_names=tuple(described["labels"]),
         )
         if sample.digest != described["digest"]:
             raise InputError(f"{path}: the content has not the digest that the file states; build it again")
@@ -136,7 +130,7 @@ class Sample:
             "inputs": {
                 name: {"shape": list(array.shape[1:]), "dtype": str(array.dtype)} for name, array in self.inputs.items()
             },
-            "task": self.task, "synthetic": self.synthetic, "digest": self.digest, "labels": list(self.label_names),
+            "synthetic": self.synthetic, "digest": self.digest,
         }
 
     def _content_digest(self) -> str:
@@ -146,7 +140,7 @@ class Sample:
             digest.update(array.tobytes())
         if self.labels is not None:
             digest.update(b"label\n" + self.labels.tobytes())
-        digest.update(json.dumps([self.row_digests, self.label_names, self.synthetic]).encode())
+        digest.update(json.dumps([self.row_digests, self.synthetic]).encode())
         return digest.hexdigest()
 
 

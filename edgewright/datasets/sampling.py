@@ -1,7 +1,7 @@
 """Draw a calibration or holdout sample from a dataset, seeded, and validate it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.config import DataSource
-from edgewright.datasets import arrays, expectations, images, labels, roles, source, synthetic, text
+from edgewright.datasets import arrays, expectations, images, kinds, labels, roles, source, synthetic, text
 from edgewright.datasets.content import text_digest
 from edgewright.datasets.decoded import Decoded, shape_text
 from edgewright.datasets.sample import FILE as SAMPLE_FILE
@@ -74,9 +74,18 @@ def draw(
     if labelled and spec.task == "image-classification":
         wanted = roles.Roles(wanted.content, wanted.columns, frozenset())
     with source.opened(data, wanted.columns, wanted.optional, workspace) as rows:
+        schema = _schema(rows)
         if wanted.content == "text":
-            return _documents(data, rows, model_folder, spec, excluded)
-        return _rows(data, rows, wanted.content, spec, excluded)
+            drawn = _documents(data, rows, model_folder, spec, excluded)
+        else:
+            drawn = _rows(data, rows, wanted.content, spec, excluded)
+    return replace(drawn, expectations=[*schema, *drawn.expectations])
+
+
+def _schema(rows: source.Rows) -> list[dict[str, Any]]:
+    every = np.arange(len(rows.table))
+    observed = {role: np.full(len(every), kinds.kind(rows.table[role].type), dtype=object) for role in rows.columns}
+    return validate(expectations.for_columns(rows.columns), observed, every, rows.source)
 
 
 def _synthetic(data: DataSource, spec: ModelSpec, excluded: frozenset[str]) -> Drawn:
@@ -84,7 +93,7 @@ def _synthetic(data: DataSource, spec: ModelSpec, excluded: frozenset[str]) -> D
         raise ConfigError("synthetic data needs samples: N")
     sample = Sample(
         synthetic.draw(data.synthetic, spec.inputs, data.samples, data.seed),
-        synthetic=True, task=spec.task, label_names=spec.labels,
+        synthetic=True,
     )
     if sample.source_digests & excluded:
         raise InputError(f"synthetic data with seed {data.seed}: its rows are in the holdout; give it another seed")
@@ -117,7 +126,7 @@ def _rows(data: DataSource, rows: source.Rows, content: str, spec: ModelSpec, ex
         if content == "image":
             decoded = images.decode(cells, item.shape, spec.preprocess, rows.folder)
         else:
-            decoded = arrays.decode(cells, item.shape, spec.preprocess, f"{rows.source}: column '{column}'")
+            decoded = arrays.decode(cells, item.shape, spec.preprocess)
         kept = [index for index, digest in enumerate(decoded.digests) if digest not in excluded]
         left_out += len(at) - len(kept)
         kept = kept[:asked - len(chosen)]
@@ -130,15 +139,16 @@ def _rows(data: DataSource, rows: source.Rows, content: str, spec: ModelSpec, ex
     where = f"{rows.source}: column '{rows.columns.get('label')}'"
     if "label" in rows.columns:
         observed["label"] = labels.indices(rows.table["label"].take(numbers), rows.label_names, spec.labels, where)
+    raw = images.RAW if content == "image" else data.range
+    bounds = images.bounds(spec.preprocess, item.shape[0], raw) if raw is not None else None
     rules = expectations.for_rows(
-        column, rows.columns.get("label"), item.shape, len(spec.labels), data.samples, excluded,
+        column, rows.columns.get("label"), item.shape, len(spec.labels), data.samples, excluded, bounds,
     )
     records = validate(rules, observed, numbers, rows.source)
     sample = Sample(
         {item.name: decoded.values},
         labels=observed["label"].astype(np.int64) if "label" in observed else None,
-        task=spec.task, row_digests=tuple((str(digest),) for digest in decoded.digests),
-        label_names=spec.labels or rows.label_names,
+        row_digests=tuple((str(digest),) for digest in decoded.digests),
     )
     return Drawn(sample, _facts(rows.source, data, sample, numbers, left_out), records)
 
@@ -149,10 +159,6 @@ def _documents(
     item = spec.inputs[0]
     length = item.shape[0]
     texts = rows.table["text"].to_pylist()
-    where = f"{rows.source}: column '{rows.columns['text']}'"
-    stranger = next((value for value in texts if value is not None and not isinstance(value, str)), None)
-    if stranger is not None:
-        raise InputError(f"{where}: holds {rows.table['text'].type}, not text")
     digests = [None if value is None else text_digest(value) for value in texts]
     kept = [
         row for row, (value, digest) in enumerate(zip(texts, digests, strict=True))
@@ -173,7 +179,7 @@ def _documents(
     rules = expectations.for_documents(rows.columns["text"], vocabulary, excluded)
     records = validate(rules, observed, numbers, rows.source)
     sample = Sample(
-        {item.name: np.ascontiguousarray(windows[chosen])}, task=spec.task,
+        {item.name: np.ascontiguousarray(windows[chosen])},
         row_digests=tuple(
             tuple(dict.fromkeys(kept_digests[document] for document in stream.documents(int(window), length)))
             for window in chosen

@@ -1,7 +1,6 @@
 """Open the rows of a dataset: parquet, CSV, text, image folder or Hugging Face id, through `datasets`."""
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,13 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgewright.config import DataSource
-from edgewright.errors import InputError, nearest
+from edgewright.config.places import DATA_KINDS, is_hub_id
+from edgewright.errors import ConfigError, InputError, first_line, nearest
 
-_BUILDERS = {
-    ".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".txt": "text", ".json": "json", ".jsonl": "json",
-    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"), "imagefolder"),
-}
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_BUILDERS = {"tsv": "csv", "image": "imagefolder"}
 _REACH_SECONDS = 10.0
 
 
@@ -39,6 +35,21 @@ class Rows:
     source: str
 
 
+def check(data: DataSource, workspace: Path) -> None:
+    """`split` goes with a Hugging Face dataset, which needs one, and with nothing else; so does `name`.
+
+    Raises:
+        ConfigError: naming the source and the way out.
+    """
+    if data.source is None:
+        return
+    if is_hub_id(data.source, workspace):
+        if data.split is None:
+            raise ConfigError(f"{data.source}: a Hugging Face dataset needs split: (train, validation, test, ...)")
+    elif (data.name, data.split) != (None, None):
+        raise ConfigError(f"{data.source}: split and name go with a Hugging Face dataset; name the file of the split")
+
+
 @contextmanager
 def opened(
     data: DataSource, roles: Mapping[str, str], optional: frozenset[str], workspace: Path
@@ -55,17 +66,19 @@ def opened(
         workspace: the folder that relative paths start from.
 
     Raises:
+        ConfigError: see `check`.
         InputError: the source is missing, unreachable, unreadable or empty, or lacks a column; one line.
     """
     source = str(data.source)
     path = workspace / source
+    check(data, workspace)
     with TemporaryDirectory(prefix="edgewright-") as cache:
-        if path.exists():
+        if is_hub_id(source, workspace):
+            dataset = _load_hub(data, source)
+            folder = workspace
+        else:
             dataset = _load_local(path, source, cache)
             folder = path if path.is_dir() else path.parent
-        else:
-            dataset = _load_hub(data, source, workspace)
-            folder = workspace
         if len(dataset) == 0:
             raise InputError(f"{source}: holds no row")
         names = list(dataset.column_names)
@@ -94,36 +107,33 @@ def _datasets() -> Any:
 
 
 def _load_local(path: Path, source: str, cache: str) -> Any:
-    files = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.suffix.lower() in _BUILDERS)
-    suffix = path.suffix.lower()
-    if path.is_file() and suffix not in _BUILDERS:
-        raise InputError(f"{source}: unknown kind of file '{path.suffix}'; known: {', '.join(sorted(_BUILDERS))}")
+    if not path.exists():
+        raise InputError(f"{source}: no such file or folder")
+    files = [path] if path.is_file() else sorted(item for item in path.rglob("*") if item.suffix.lower() in DATA_KINDS)
+    if path.is_file() and path.suffix.lower() not in DATA_KINDS:
+        raise InputError(f"{source}: unknown kind of file '{path.suffix}'; known: {', '.join(sorted(DATA_KINDS))}")
     if not files:
         raise InputError(f"{source}: the folder holds no parquet, CSV, JSON, text or image file")
-    kinds = sorted({_BUILDERS[file.suffix.lower()] for file in files})
+    kinds = sorted({DATA_KINDS[file.suffix.lower()] for file in files})
     if len(kinds) > 1:
         raise InputError(f"{source}: the folder mixes files of the kinds {', '.join(kinds)}; keep one kind")
     options: dict[str, Any] = {}
     if kinds == ["text"]:
         options["sample_by"] = "paragraph" if path.is_file() else "document"
-    elif kinds == ["imagefolder"]:
+    elif kinds == ["image"]:
         options["drop_labels"] = len({file.parent for file in files}) < 2
-    elif kinds == ["csv"] and suffix == ".tsv":
+    elif kinds == ["tsv"]:
         options["sep"] = "\t"
     names = [str(file.resolve()) for file in files]
+    kind = kinds[0]
+    builder = _BUILDERS.get(kind, kind)
     try:
-        return _datasets().load_dataset(kinds[0], data_files=names, cache_dir=cache, split="train", **options)
+        return _datasets().load_dataset(builder, data_files=names, cache_dir=cache, split="train", **options)
     except Exception as error:
-        raise InputError(f"{source}: not readable as {kinds[0]}: {_reason(error)}") from error
+        raise InputError(f"{source}: not readable as {kind}: {_reason(error)}") from error
 
 
-def _load_hub(data: DataSource, source: str, workspace: Path) -> Any:
-    first = source.split("/", maxsplit=1)[0]
-    looks_local = Path(source).suffix.lower() in _BUILDERS or (workspace / first).is_dir()
-    if looks_local or not _HUB_ID.fullmatch(source):
-        raise InputError(f"{source}: no such file or folder")
-    if data.split is None:
-        raise InputError(f"{source}: a Hugging Face dataset needs split: (train, validation, test, ...)")
+def _load_hub(data: DataSource, source: str) -> Any:
     datasets = _datasets()
     import huggingface_hub
 
@@ -157,5 +167,4 @@ def _reachable(huggingface_hub: Any) -> bool:
 def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    return first_line(error).rstrip(".")

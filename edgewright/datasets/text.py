@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.errors import InputError
+from edgewright.errors import InputError, first_line
 
 _DOCUMENTS_A_CALL = 64
 
@@ -85,5 +85,4 @@ def _load(folder: Path) -> Any:
     try:
         return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{folder}: no tokenizer that loads: {reason}") from error
+        raise InputError(f"{folder}: no tokenizer that loads: {first_line(error)}") from error

@@ -15,15 +15,16 @@ from typing import Any
 
 from edgewright import registry
 from edgewright.config import Params
+from edgewright.engine import recipes
 from edgewright.engine.imports import Sources
 from edgewright.errors import ConfigError
 
 _FREE_PACKAGES = ("edgewright.engine", "edgewright.cli")
+_COUNTED = ("edgewright.engine.report_files",)
 _TARGETS = "edgewright.targets"
 _AQ_PACKAGES = ("edgewright.aq.transforms", "edgewright.aq.rounders")
 _METRICS = "edgewright.evaluate.metrics"
 _ADAPTERS = "edgewright.targets.adapters"
-_DEFAULT_ROUNDER = "rtn"
 
 _DISTRIBUTIONS = {"yaml": "PyYAML", "PIL": "pillow", "ethosu": "ethos-u-vela", "tosa_reference_model": "tosa-tools"}
 
@@ -47,11 +48,10 @@ def code(root: Path, params: Params, plan: Mapping[str, Any]) -> dict[str, Any]:
 
 class _Digests:
     def __init__(self, root: Path) -> None:
-        self.sources = Sources(root, free=_FREE_PACKAGES, without_data=(_TARGETS,))
+        self.sources = Sources(root, free=_FREE_PACKAGES, counted=_COUNTED, without_data=(_TARGETS,))
 
     def code(self, params: Params, plan: Mapping[str, Any]) -> dict[str, Any]:
         targets = sorted({item["target"] for item in plan["go"].values()})
-        recipes = {name: _algorithms(params.aq[name]) for name in _used(plan["aq"], "recipe")}
         none: Narrowing = {_ADAPTERS: ()}
         return {
             "model": self.stage("model", none),
@@ -59,8 +59,8 @@ class _Digests:
             "holdout": self.stage("holdout", none),
             "calibration": self.stage("calibration", none),
             "aq": {
-                name: self.stage("aq", none | dict.fromkeys(_AQ_PACKAGES, names))
-                for name, names in recipes.items()
+                name: self.stage("aq", none | dict.fromkeys(_AQ_PACKAGES, self.algorithms(params, name)))
+                for name in _used(plan["aq"], "recipe")
             },
             "ir": self.stage("ir", none),
             "go": self.stage("go", none),
@@ -91,6 +91,9 @@ class _Digests:
         adapter = registry.module(_ADAPTERS, targets.load(target).toolchain.replace("_", "-"))
         return self.modules((adapter,), {_ADAPTERS: ()})
 
+    def algorithms(self, params: Params, recipe: str) -> tuple[str, ...]:
+        return recipes.used(params.aq[recipe], f"params.yaml: aq.{recipe}")
+
     def calibration_method(self, params: Params, scheme: str) -> Narrowing:
         activations = params.gq[scheme].activations
         names = (activations.calibration.method,) if activations and activations.mode == "static" else ()
@@ -109,14 +112,6 @@ class _Digests:
 
 def _used(items: Mapping[str, Mapping[str, str]], field: str) -> list[str]:
     return sorted({item[field] for item in items.values()})
-
-
-def _algorithms(recipe: Any) -> tuple[str, ...]:
-    names = set(recipe.algorithms)
-    for override in recipe.layers.values():
-        names |= set(getattr(override, "algorithms", None) or ())
-    is_float = not recipe.model_dump(exclude_unset=True)
-    return () if is_float else tuple(sorted(names | {_DEFAULT_ROUNDER}))
 
 
 def _factory(params: Params, model: str) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from edgewright.config import GqScheme, Params, parse
-from edgewright.errors import ConfigError, InputError, nearest
+from edgewright.config.places import is_hub_id
+from edgewright.errors import ConfigError, InputError, first_line, nearest
 from edgewright.files import read_json
 
 TASKS = ("language-modeling", "image-classification", "regression")
@@ -33,7 +34,6 @@ _SCHEMES: dict[str, dict[str, Any]] = {
     },
 }
 _CALIBRATION, _HOLDOUT = 128, 512
-_HUB = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _HEADER = "# What to build. `edgewright validate` checks this file, `edgewright run` builds it.\n"
 
 
@@ -133,7 +133,7 @@ def _place(path: str, folder: Path, option: str) -> str:
     if found.exists():
         absolute, root = found.resolve(), folder.resolve()
         return absolute.relative_to(root).as_posix() if absolute.is_relative_to(root) else absolute.as_posix()
-    if _HUB.fullmatch(path) and not found.suffix:
+    if is_hub_id(path, Path()):
         return path
     raise InputError(f"{option}: no such file or folder: {path}")
 
@@ -177,7 +177,7 @@ def header(path: Path) -> list[str] | None:
         try:
             return list(read_schema(path).names)
         except ArrowInvalid as error:
-            raise InputError(f"{path.name}: not readable as parquet: {str(error).splitlines()[0]}") from error
+            raise InputError(f"{path.name}: not readable as parquet: {first_line(error)}") from error
     return None
 
 

@@ -23,13 +23,17 @@ class Closure:
 class Sources:
     """Our modules: the package edgewright, and what lies in a workspace.
 
-    Modules of the packages `free` are left out of every closure, and data files beside the modules of
-    the packages `without_data`.
+    Modules of the packages `free` are left out of every closure, all but those `counted`, and data files
+    beside the modules of the packages `without_data`.
     """
 
-    def __init__(self, workspace: Path, *, free: Collection[str] = (), without_data: Collection[str] = ()) -> None:
+    def __init__(
+        self, workspace: Path, *, free: Collection[str] = (), counted: Collection[str] = (),
+        without_data: Collection[str] = (),
+    ) -> None:
         self.workspace = workspace
         self.free = tuple(free)
+        self.counted = frozenset(counted)
         self.without_data = frozenset(without_data)
         self._files: dict[str, Path | None] = {}
         self._references = References(workspace / ".edgewright" / "references.json")
@@ -118,7 +122,8 @@ class Sources:
         return spec is None or spec.origin is None
 
     def _is_free(self, module: str) -> bool:
-        return any(module == package or module.startswith(f"{package}.") for package in self.free)
+        below = any(module == package or module.startswith(f"{package}.") for package in self.free)
+        return below and module not in self.counted
 
     def _reads(self, module: str, path: Path) -> tuple[set[str], set[str]]:
         """Candidates for modules that a module imports, and the packages that it looks for choices in."""

@@ -1,8 +1,10 @@
-"""Temporary folders beside the artifacts, and how those of a killed process are swept."""
+"""Temporary files and folders beside what they become, and how those of a killed process are swept."""
 
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _NAME = re.compile(r"\.(?P<target>.+)\.partial-(?P<pid>\d+)")
@@ -11,6 +13,18 @@ _NAME = re.compile(r"\.(?P<target>.+)\.partial-(?P<pid>\d+)")
 def partial(target: Path) -> Path:
     """Temporary path beside `target`; the process in its name owns it."""
     return target.parent / f".{target.name}.partial-{os.getpid()}"
+
+
+@contextmanager
+def published(target: Path) -> Iterator[Path]:
+    """A path to write a file to, which takes the place of `target` at once and only if nothing was raised."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = partial(target)
+    try:
+        yield path
+        path.replace(target)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def sweep(folder: Path, target: str | None = None) -> list[str]:

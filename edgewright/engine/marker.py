@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
+from edgewright.engine import leftovers
 from edgewright.files import read_json, write_json
 
 VARIABLE = "EDGEWRIGHT_MARKER"
@@ -11,16 +12,13 @@ VARIABLE = "EDGEWRIGHT_MARKER"
 
 
 def write(
-    state: Literal["started", "completed", "failed"], *, exit_code: int | None = None, message: str = "",
-    seconds: float = 0.0,
+    state: Literal["started", "completed", "failed"], *, exit_code: int | None = None, message: str = ""
 ) -> None:
     """Write this process's state; a reader sees the old or the new one, never a part."""
     if not (path := os.environ.get(VARIABLE)):
         return
-    partial = Path(f"{path}.partial-{os.getpid()}")
-    value = {"state": state, "exit_code": exit_code, "message": message, "seconds": round(seconds, 3)}
-    write_json(partial, value)
-    partial.replace(path)
+    with leftovers.published(Path(path)) as file:
+        write_json(file, {"state": state, "exit_code": exit_code, "message": message})
 
 
 def read(path: Path) -> dict[str, Any]:

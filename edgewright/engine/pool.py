@@ -11,6 +11,7 @@ from pathlib import Path
 from edgewright.engine import marker
 from edgewright.engine.stage import ENVIRONMENT
 from edgewright.engine.worker import ANSWER
+from edgewright.processes import PARENT
 
 
 class WorkerError(Exception):
@@ -102,6 +103,5 @@ def _ask(worker: subprocess.Popen[str], request: dict[str, object], on_line: Cal
 def _environment() -> dict[str, str]:
     """`python` in a stage's command is the one that runs this."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-    environment = {**os.environ, **ENVIRONMENT, "PATH": path, "PYTHONUNBUFFERED": "1"}
-    environment.pop(marker.VARIABLE, None)
-    return environment
+    inherited = {name: value for name, value in os.environ.items() if name not in (marker.VARIABLE, PARENT)}
+    return {**inherited, **ENVIRONMENT, "PATH": path, "PYTHONUNBUFFERED": "1"}

@@ -1,6 +1,5 @@
 """What a run would do, and why, without running anything."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,7 +27,6 @@ def preview(workspace: Workspace) -> list[Pending]:
     What only reads from such an instance is listed too; it is left alone if the bytes come out equal.
     The plan must be current. An empty or missing dvc.lock counts as nothing built.
     """
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)
     schedule = Schedule(workspace)
     try:
         return list(_pending(schedule))

@@ -1,14 +1,17 @@
 """Remove from the workspace what belongs to variants that params.yaml no longer has."""
 
 import shutil
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from edgewright.engine.workspace import STAGES, Workspace
-from edgewright.files import tree_bytes
+from edgewright.engine.verify import md5_of
+from edgewright.engine.workspace import STAGES, Workspace, instance
+from edgewright.files import read_yaml, tree_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +21,8 @@ class Dropped:
     Attributes:
         path: relative to the workspace.
         size_bytes: of all its files.
-        restorable: DVC has recorded it, so that it comes back from the cache with its variant; what is not
-            recorded (something put there by hand, an unfinished run) is left alone.
+        restorable: DVC has recorded these bytes, so that they come back from the cache with their variant; what is
+            not recorded (something put there or changed by hand, an unfinished run) is left alone.
     """
 
     path: str
@@ -35,37 +38,38 @@ def dropped(workspace: Workspace) -> tuple[Dropped, ...]:
         for folder in sorted((workspace.root / "data" / stage).glob("[!.]*")):
             if folder.name not in plan[stage]:
                 path = workspace.relative(stage, folder.name)
-                found.append(Dropped(path, tree_bytes(folder), path in recorded))
+                found.append(Dropped(path, tree_bytes(folder), md5_of(folder) in recorded.get(path, ())))
     return tuple(found)
 
 
-def prune(workspace: Workspace) -> tuple[Dropped, ...]:
-    """Remove the restorable artifacts that no variant needs, and their logs; what was removed."""
-    removed = tuple(item for item in dropped(workspace) if item.restorable)
-    for item in removed:
+def remove(workspace: Workspace, items: Iterable[Dropped]) -> None:
+    """Remove artifacts and their logs."""
+    for item in items:
         path = workspace.root / item.path
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
         _, stage, key = item.path.split("/")
-        (workspace.scratch / "logs" / f"{stage}--{key}.log").unlink(missing_ok=True)
-    return removed
+        workspace.log(instance(stage, key)).unlink(missing_ok=True)
 
 
-def _recorded(workspace: Workspace) -> set[str]:
-    """Paths of outputs in dvc.lock, which keeps those of dropped variants, and in the local run-cache."""
-    files = [workspace.lock_file, *(workspace.root / ".dvc" / "cache" / "runs").glob("*/*/*")]
-    return {path for file in files for path in _outputs(file)}
+def _recorded(workspace: Workspace) -> Mapping[str, set[str]]:
+    """md5s of outputs by path, from dvc.lock, which keeps those of dropped variants, and the local run-cache."""
+    found = defaultdict(set)
+    for file in (workspace.lock_file, *(workspace.root / ".dvc" / "cache" / "runs").glob("*/*/*")):
+        for path, md5 in _outputs(file):
+            found[path].add(md5)
+    return found
 
 
-def _outputs(file: Path) -> list[str]:
+def _outputs(file: Path) -> list[tuple[str, str]]:
     if not file.is_file():
         return []
     try:
-        value: Any = yaml.load(file.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        value: Any = read_yaml(file)
     except yaml.YAMLError:
         return []
     value = value if isinstance(value, dict) else {}
     entries = value["stages"].values() if "stages" in value else [value]
-    return [str(out["path"]) for entry in entries for out in entry.get("outs", ())]
+    return [(out["path"], out["md5"]) for entry in entries for out in entry.get("outs", ())]

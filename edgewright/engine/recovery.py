@@ -1,25 +1,33 @@
 """What a kill can leave behind, put right before a run; each repair is one notice."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from edgewright.engine import leftovers
 from edgewright.engine.repository import open_repository
 from edgewright.engine.workspace import STAGES, Workspace
+from edgewright.files import read_yaml
 
 _CLOCK_SLACK_SECONDS = 1.0
 
 
-def recover(workspace: Workspace) -> list[str]:
+def recover(workspace: Workspace, on_wait: Callable[[str], None] = lambda notice: None) -> list[str]:
     """Repair dvc.lock, DVC's rwlock and leftovers; what was done, a line each.
 
     A kill while DVC writes dvc.lock leaves it empty, and then every dvc command fails. It is deleted:
     the run that follows restores every artifact from the run-cache without computing.
+
+    Args:
+        workspace: the workspace.
+        on_wait: called when another process keeps DVC's lock for seconds.
     """
     # Another run's dvc.lock is empty while DVC writes it, which it does under this lock.
-    with open_repository(workspace.root).lock:
+    with open_repository(workspace.root, on_wait=on_wait).lock:
         notices = [*_lock(workspace.lock_file), *release(workspace)]
-    folders = [workspace.root / "data" / stage for stage in (*STAGES, "guard")] + [workspace.root]
+    scratch = workspace.scratch
+    folders = [workspace.root / "data" / stage for stage in (*STAGES, "guard")]
+    folders += [workspace.root, workspace.root / "reports", scratch, scratch / "markers"]
     swept = [name for folder in folders if folder.is_dir() for name in leftovers.sweep(folder)]
     if swept:
         notices.append(f"removed {len(swept)} unfinished artifact(s) of a killed run: {', '.join(swept[:3])}")
@@ -40,8 +48,7 @@ def _is_lock(path: Path) -> bool:
     from voluptuous import Invalid
 
     try:
-        text = path.read_text(encoding="utf-8")
-        COMPILED_LOCKFILE_SCHEMA(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        COMPILED_LOCKFILE_SCHEMA(read_yaml(path))
     except (yaml.YAMLError, UnicodeDecodeError, Invalid):
         return False
     return True

@@ -3,11 +3,12 @@
 import ast
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from edgewright.engine import leftovers
 
 _DOTTED = re.compile(r"edgewright(\.[a-z_]\w*)+")
 _FORMAT = 1
@@ -54,10 +55,8 @@ class References:
         """Write down what was used, if anything was parsed."""
         if not self._is_new:
             return
-        self._store.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._store.with_name(f"{self._store.name}.partial-{os.getpid()}")
-        partial.write_text(json.dumps({"format": _FORMAT, "files": self._used}), encoding="utf-8")
-        partial.replace(self._store)
+        with leftovers.published(self._store) as path:
+            path.write_text(json.dumps({"format": _FORMAT, "files": self._used}), encoding="utf-8")
         self._is_new = False
 
 

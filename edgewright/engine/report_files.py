@@ -1,12 +1,13 @@
 """Where the report's figures lie in a workspace, for the report stage and for the report of a run that failed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgewright.config import Params
-from edgewright.engine.workspace import Workspace, instance
-from edgewright.files import read_json, sha256_file, sha256_tree
+from edgewright.engine.workspace import Workspace, instances
+from edgewright.files import read_json, sha256_tree
 
 if TYPE_CHECKING:
     from edgewright.report import Report, VariantFiles
@@ -27,17 +28,22 @@ def assemble(workspace: Workspace, failures: Mapping[str, str] | None = None) ->
     from edgewright.report import collect
 
     params, plan = workspace.params(), workspace.plan()
-    return collect([_files(workspace, params, variant, failures or {}) for variant in plan["variants"]])
+    # Variants share models and samples.
+    digest = cache(sha256_tree)
+    return collect([_files(workspace, params, variant, failures or {}, digest) for variant in plan["variants"]])
 
 
 def _files(
-    workspace: Workspace, params: Params, variant: Mapping[str, Any], failures: Mapping[str, str]
+    workspace: Workspace,
+    params: Params,
+    variant: Mapping[str, Any],
+    failures: Mapping[str, str],
+    digest: Callable[[Path], str],
 ) -> "VariantFiles":
     from edgewright.report import VariantFiles
 
     keys, floating = variant["keys"], variant["float"]
     compiled = workspace.artifact("compile", keys["compile"])
-    holdout = params.models[variant["model"]].holdout
     return VariantFiles(
         name=variant["name"], model=variant["model"], aq=variant["aq"], gq=variant["gq"], target=variant["target"],
         task=params.models[variant["model"]].task,
@@ -50,8 +56,8 @@ def _files(
         layers=None if variant["aq"] == _NONE else workspace.artifact("aq", keys["aq"]) / "layers.json",
         firings=workspace.artifact("go", keys["go"]) / "firings.json",
         sensitivity=None if variant["gq"] == _NONE else workspace.artifact("gq", keys["gq"]) / "sensitivity.json",
-        lineage=_lineage(workspace, keys, f"{variant['model']}--{holdout}"),
-        failure=_failure(variant, f"{variant['model']}--{holdout}", failures),
+        lineage=_lineage(workspace, keys, digest),
+        failure=_failure(variant, failures),
     )
 
 
@@ -77,20 +83,16 @@ def _manifest_of(workspace: Workspace, floating: Mapping[str, Any] | None) -> Pa
     return workspace.artifact("compile", floating["keys"]["compile"]) / "manifest.json" if floating else None
 
 
-def _lineage(workspace: Workspace, keys: Mapping[str, str], holdout: str) -> dict[str, str]:
-    samples = {
+def _lineage(workspace: Workspace, keys: Mapping[str, str], digest: Callable[[Path], str]) -> dict[str, str]:
+    paths = {
+        "model": workspace.artifact("model", keys["model"]),
         "calibration sample": workspace.artifact("calibration", keys["calibration"]) / "sample.parquet",
-        "held-out sample": workspace.artifact("holdout", holdout) / "sample.parquet",
+        "held-out sample": workspace.artifact("holdout", keys["holdout"]) / "sample.parquet",
     }
-    found = {name: sha256_file(path) for name, path in samples.items() if path.is_file()}
-    model = workspace.artifact("model", keys["model"])
-    return {"model": sha256_tree(model), **found} if model.is_dir() else found
+    return {name: digest(path) for name, path in paths.items() if path.exists()}
 
 
-def _failure(variant: Mapping[str, Any], holdout: str, failures: Mapping[str, str]) -> str | None:
-    """The first failure, in the order of the pipeline, among the instances that the variant needs."""
-    names = [instance("model", variant["keys"]["model"]), instance("holdout", holdout)]
-    for chain in filter(None, (variant, variant["float"])):
-        names += [instance(stage, key) for stage, key in chain["keys"].items()]
-        names += [instance("evaluate", key) for key in chain["evaluate"].values()]
-    return next((f"{name.partition('@')[0]}: {failures[name]}" for name in names if name in failures), None)
+def _failure(variant: Mapping[str, Any], failures: Mapping[str, str]) -> str | None:
+    """The first failure among the instances that the variant needs."""
+    failed = (name for name in instances(variant) if name in failures)
+    return next((f"{name.partition('@')[0]}: {failures[name]}" for name in failed), None)

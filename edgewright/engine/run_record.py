@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from edgewright.engine import leftovers
 from edgewright.engine.state import Outcome
 from edgewright.engine.workspace import Workspace
 from edgewright.files import read_json, write_json
@@ -22,7 +23,8 @@ def write(workspace: Workspace, outcome: Outcome) -> None:
     plan = workspace.plan()
     current = {f"{stage}@{key}" for stage, items in plan.items() if isinstance(items, dict) for key in items}
     kept = {name: value for name, value in stages.items() if "@" not in name or name in current}
-    write_json(workspace.root / "reports" / "run.json", {"schema": SCHEMA, "stages": kept})
+    with leftovers.published(workspace.root / "reports" / "run.json") as path:
+        write_json(path, {"schema": SCHEMA, "stages": kept})
 
 
 def read(workspace: Workspace) -> dict[str, Any]:

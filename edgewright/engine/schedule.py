@@ -1,10 +1,8 @@
 """The graph of stage instances from DVC, and the execution of one of them."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from edgewright.engine import marker, recovery
@@ -12,8 +10,8 @@ from edgewright.engine.changes import explain
 from edgewright.engine.pool import Pool, WorkerError
 from edgewright.engine.repository import open_repository
 from edgewright.engine.state import Event, Result, State
-from edgewright.engine.workspace import STAGES, Workspace, instance
-from edgewright.errors import ConfigError, nearest
+from edgewright.engine.workspace import STAGES, Workspace, instances
+from edgewright.errors import ConfigError, first_line, nearest
 
 GUARD = "guard"
 REPORT = "report"
@@ -51,9 +49,9 @@ class Schedule:
             on_event: called from one thread at a time.
 
         Raises:
-            ConfigError: a variant does not exist, or the workspace lies in a folder that git ignores.
+            ConfigError: a variant does not exist, DVC cannot read dvc.yaml or dvc.lock, or the workspace lies in
+                a folder that git ignores.
         """
-        logging.getLogger("dvc").setLevel(logging.ERROR)
         self.workspace = workspace
         self.force = force
         self._on_event = on_event
@@ -62,9 +60,8 @@ class Schedule:
         self._telling = threading.Lock()
         self._pool = Pool(workspace.root)
         self._done = 0
-        with self._repo.lock:
-            graph = self._repo.index.graph
-            self._stages = {stage.name: stage for stage in graph}
+        graph = self._graph()
+        self._stages = {stage.name: stage for stage in graph}
         if not self._stages:
             raise ConfigError(f"{workspace.root}: DVC sees no stages here; it leaves out folders that git ignores")
         wanted = _wanted(workspace.plan(), variants)
@@ -74,6 +71,16 @@ class Schedule:
             for stage in graph if stage.name in names
         }
         self.names = tuple(_sorted(self._upstream))
+
+    def _graph(self) -> Any:
+        from dvc.exceptions import DvcException
+
+        try:
+            with self._repo.lock:
+                return self._repo.index.graph
+        except DvcException as error:
+            self._repo.close()
+            raise ConfigError(f"{self.workspace.root}: DVC cannot read the stages: {first_line(error)}") from error
 
     def upstream(self, name: str) -> tuple[str, ...]:
         """The instances that `name` reads from."""
@@ -137,9 +144,10 @@ class Schedule:
             time.sleep(_POLL_SECONDS)
 
     def _reproduce(self, name: str, start: float) -> Result:
-        marked = self._file("markers", name, ".json")
+        marked, logged = self.workspace.marker(name), self.workspace.log(name)
         marked.unlink(missing_ok=True)
-        with self._file("logs", name, ".log").open("w", encoding="utf-8") as log:
+        logged.parent.mkdir(parents=True, exist_ok=True)
+        with logged.open("w", encoding="utf-8") as log:
 
             def on_line(line: str) -> None:
                 log.write(line)
@@ -178,11 +186,6 @@ class Schedule:
         with self._telling:
             self._on_event(event)
 
-    def _file(self, folder: str, name: str, suffix: str) -> Path:
-        path = self.workspace.scratch / folder / f"{name.replace('@', '--')}{suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
 
 def _wanted(plan: Mapping[str, Any], variants: Sequence[str] | None) -> set[str] | None:
     """Names of the instances that `variants` need; None for all."""
@@ -193,11 +196,7 @@ def _wanted(plan: Mapping[str, Any], variants: Sequence[str] | None) -> set[str]
     for name in variants:
         if name not in known:
             raise ConfigError(f"no variant '{name}' in params.yaml{nearest(name, known)}")
-        variant = known[name]
-        for chain in (variant, variant["float"]):
-            if chain is not None:
-                names |= {instance(stage, key) for stage, key in chain["keys"].items() if stage in STAGES}
-                names |= {instance("evaluate", key) for key in chain["evaluate"].values()}
+        names.update(instances(known[name]))
     return names
 
 

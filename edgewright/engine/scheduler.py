@@ -40,8 +40,12 @@ def run(
     """
     if stale := plan.check(workspace):
         raise ConfigError(stale)
-    for notice in recovery.recover(workspace):
+
+    def tell(notice: str) -> None:
         on_event(Event("notice", message=notice))
+
+    for notice in recovery.recover(workspace, tell):
+        tell(notice)
     prepared = schedule(workspace, variants, force=force, on_event=on_event)
     try:
         return _Run(prepared, jobs or len(os.sched_getaffinity(0))).outcome()

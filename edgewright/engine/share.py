@@ -5,26 +5,29 @@ configuration that was run but never committed would be computed again elsewhere
 first, then the entries that they make restorable.
 """
 
-import logging
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgewright.errors import ConfigError, InputError, nearest
+from edgewright.engine import leftovers
+from edgewright.engine.repository import open_repository
+from edgewright.errors import ConfigError, InputError, first_line, nearest
 
 _ENTRY = re.compile(r"runs/[0-9a-f]{2}/([0-9a-f]{64})/([0-9a-f]{64})$")
 _LEGACY = "md5-dos2unix"
 _TEMPORARY_REMOTE = "given-on-the-command-line"
 
+OnWait = Callable[[str], None]
+"""Called with a line when another process keeps DVC's lock for seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """What a push or a pull moved: files of artifacts, run-cache entries, and entries that could not be
-    completed because some of their files exist nowhere."""
+    """What a push or a pull moved: files of artifacts, run-cache entries, and entries that are no result there:
+    some of their files exist nowhere, or their digest is not their name."""
 
     remote: str
     objects: int
@@ -32,19 +35,22 @@ class Transfer:
     incomplete: int
 
 
-def push(root: Path, remote: str | None = None, jobs: int | None = None) -> Transfer:
+def push(
+    root: Path, remote: str | None = None, jobs: int | None = None, on_wait: OnWait = lambda notice: None
+) -> Transfer:
     """Upload the files of every run-cache entry and of dvc.lock, then the entries themselves.
 
     Args:
         root: the workspace.
         remote: name of a DVC remote, a URL or a folder; the default remote of the DVC configuration if None.
         jobs: parallel transfers; DVC's default if None.
+        on_wait: as its type says.
 
     Raises:
         ConfigError: no such remote, or one that keeps no run-cache (HTTP).
         InputError: the remote cannot be written.
     """
-    with _repository(root, remote) as (repo, name):
+    with _repository(root, remote, on_wait) as (repo, name):
         odb = _run_cache_odb(repo, name)
         local = _entries(repo.cache.legacy.fs, repo.cache.legacy.path)
         present = {entry.value for entry in _entries(odb.fs, odb.path)}
@@ -67,7 +73,9 @@ def push(root: Path, remote: str | None = None, jobs: int | None = None) -> Tran
         return Transfer(odb.path, moved, len(fresh), incomplete)
 
 
-def pull(root: Path, remote: str | None = None, jobs: int | None = None) -> Transfer:
+def pull(
+    root: Path, remote: str | None = None, jobs: int | None = None, on_wait: OnWait = lambda notice: None
+) -> Transfer:
     """Download every run-cache entry with its files, and put dvc.lock's artifacts into the workspace.
 
     An entry is published only when its digest is its name, so an interrupted transfer leaves nothing
@@ -76,7 +84,7 @@ def pull(root: Path, remote: str | None = None, jobs: int | None = None) -> Tran
     """
     from dvc.exceptions import CheckoutError, DvcException
 
-    with _repository(root, remote) as (repo, name):
+    with _repository(root, remote, on_wait) as (repo, name):
         odb = _run_cache_odb(repo, name, must_exist=True)
         present = {entry.value for entry in _entries(repo.cache.legacy.fs, repo.cache.legacy.path)}
         missing = [entry for entry in _entries(odb.fs, odb.path) if entry.value not in present]
@@ -86,30 +94,26 @@ def pull(root: Path, remote: str | None = None, jobs: int | None = None) -> Tran
         _transfer(repo.cloud.pull, {item for item in wanted if item.isdir}, name, jobs)
         moved = _transfer(repo.cloud.pull, _expanded(repo, wanted), name, jobs)
         incomplete = sum(not _all_in_cache(repo, _expanded(repo, outputs)) for outputs in named)
+        refused = len(missing) - fetched
         try:
             repo.checkout(allow_missing=True)
         except (CheckoutError, DvcException) as error:
-            message = str(error).splitlines()[0]
-            raise InputError(f"pull: cannot put the artifacts in place: {message}; remove the changed"
+            raise InputError(f"pull: cannot put the artifacts in place: {first_line(error)}; remove the changed"
                              " ones, or `dvc checkout --force`") from error
-        return Transfer(odb.path, moved, fetched, incomplete)
+        return Transfer(odb.path, moved, fetched, incomplete + refused)
 
 
 @contextmanager
-def _repository(root: Path, remote: str | None) -> Iterator[tuple[Any, str]]:
-    """The DVC repository and the name of the remote in its configuration."""
-    from dvc.exceptions import DvcException, NotDvcRepoError
-    from dvc.repo import Repo, lock_repo
+def _repository(root: Path, remote: str | None, on_wait: OnWait) -> Iterator[tuple[Any, str]]:
+    """The DVC repository, locked, and the name of the remote in its configuration."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import lock_repo
 
-    logging.getLogger("dvc").setLevel(logging.ERROR)
-    logging.getLogger("dvc_data").setLevel(logging.ERROR)
     try:
-        with Repo(str(root), _wait_for_lock=True) as repo, lock_repo(repo):
+        with open_repository(root, on_wait=on_wait) as repo, lock_repo(repo):
             yield repo, _remote_name(repo, remote)
-    except NotDvcRepoError as error:
-        raise ConfigError(f"{root} is not a workspace: no .dvc folder; `edgewright init` makes one") from error
     except DvcException as error:
-        raise InputError(f"{str(error).splitlines()[0]}") from error
+        raise InputError(first_line(error)) from error
 
 
 def _remote_name(repo: Any, remote: str | None) -> str:
@@ -209,21 +213,16 @@ def _transfer(move: Any, hashes: set[Any], remote: str, jobs: int | None) -> int
 
 
 def _fetch_entry(repo: Any, odb: Any, entry: _Entry) -> bool:
-    """Fetch an entry beside the run-cache, and put it in place if it is what its name says."""
+    """Fetch an entry, and put it into the run-cache if it is what its name says."""
     from dvc.stage.cache import _get_cache_hash
-    from dvc.utils.serialize import YAMLFileCorruptedError, load_yaml
+    from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
-    Path(repo.tmp_dir).mkdir(parents=True, exist_ok=True)
-    partial = Path(repo.tmp_dir) / f"run-cache-{os.getpid()}"
+    content = odb.fs.cat_file(entry.path)
     try:
-        odb.fs.get_file(entry.path, str(partial))
-        if _get_cache_hash(load_yaml(str(partial))) != entry.value:
+        if _get_cache_hash(parse_yaml(content.decode(), entry.path)) != entry.value:
             return False
-        target = Path(repo.cache.legacy.path, *entry.parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(partial, target)
-    except (YAMLFileCorruptedError, AttributeError, TypeError):
+    except (YAMLFileCorruptedError, UnicodeDecodeError, AttributeError, TypeError):
         return False
-    finally:
-        partial.unlink(missing_ok=True)
+    with leftovers.published(Path(repo.cache.legacy.path, *entry.parts)) as path:
+        path.write_bytes(content)
     return True

@@ -1,17 +1,11 @@
 """What every stage process does around its work: fixed environment, atomic publication, marker, one-line errors."""
 
-import ctypes
-import hashlib
-import json
 import os
 import shutil
-import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +14,7 @@ from edgewright.config import Params
 from edgewright.engine import leftovers, marker
 from edgewright.engine.workspace import Workspace, instance
 from edgewright.errors import ConfigError, EdgewrightError, nearest
-from edgewright.files import sha256_tree
+from edgewright.processes import die_with_parent
 
 ENVIRONMENT: Mapping[str, str] = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "DO_NOT_TRACK"), "1"
@@ -39,11 +33,10 @@ _INPUTS = {
     "model": "model", "holdout": "holdout", "calibration": "calibration", "aq": "aq", "ir": "ir",
     "go": "go", "gq": "gq", "compile": "compile", "float": "compile",
 }
-_PR_SET_PDEATHSIG = 1
 _INTERRUPTED = 130
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Context:
     """What the body of a stage works with.
 
@@ -76,8 +69,6 @@ class Context:
     @property
     def inputs(self) -> Mapping[str, Path]:
         """Folders of the artifacts that the instance reads, by the field of its entry that names them."""
-        if self.stage == "model":
-            return {}
         found = {
             field: self.workspace.artifact(stage, self.item[field])
             for field, stage in _INPUTS.items() if field in self.item
@@ -85,18 +76,6 @@ class Context:
         if "artifact" in self.item:
             found["artifact"] = self.workspace.artifact(self.item["stage"], self.item["artifact"])
         return found
-
-    @cached_property
-    def resume(self) -> Path:
-        """Folder that outlives a kill, one for each content of the inputs; removed when the stage completes."""
-        digest = hashlib.sha256(json.dumps([self.name, self.item], sort_keys=True).encode())
-        digest.update(self.params.model_dump_json(exclude={"variants"}).encode())
-        digest.update(self.workspace.code_file.read_bytes())
-        for path in self.inputs.values():
-            digest.update(sha256_tree(path).encode())
-        folder = self.workspace.scratch / "resume" / digest.hexdigest()
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
 
     def progress(self, label: str = "") -> progress.Progress:
         """A progress that prints `aq@KEY: label 3/12 scope, 14 s left` to standard error."""
@@ -111,12 +90,10 @@ def main(name: str, run: Callable[[Context], None]) -> None:
     """
     die_with_parent()
     _fix_environment()
-    _fix_torch()
     sys.exit(_run(name, run))
 
 
 def _run(name: str, run: Callable[[Context], None]) -> int:
-    start = time.monotonic()
     key = sys.argv[1] if len(sys.argv) > 1 else None
     title = instance(name, key)
 
@@ -124,18 +101,18 @@ def _run(name: str, run: Callable[[Context], None]) -> int:
     try:
         _publish(name, key, run)
     except EdgewrightError as error:
-        marker.write("failed", exit_code=error.exit_code, message=str(error), seconds=time.monotonic() - start)
+        marker.write("failed", exit_code=error.exit_code, message=str(error))
         print(f"{title}: {error}", file=sys.stderr, flush=True)
         return error.exit_code
     except KeyboardInterrupt:
-        marker.write("failed", exit_code=_INTERRUPTED, message="interrupted", seconds=time.monotonic() - start)
+        marker.write("failed", exit_code=_INTERRUPTED, message="interrupted")
         return _INTERRUPTED
     except BaseException as error:
         traceback.print_exc()
         message = f"{type(error).__name__}: {error}".splitlines()[0]
-        marker.write("failed", exit_code=1, message=message, seconds=time.monotonic() - start)
+        marker.write("failed", exit_code=1, message=message)
         return 1
-    marker.write("completed", exit_code=0, seconds=time.monotonic() - start)
+    marker.write("completed", exit_code=0)
     return 0
 
 
@@ -149,14 +126,11 @@ def _publish(name: str, key: str | None, run: Callable[[Context], None]) -> None
     out = leftovers.partial(target)
     out.mkdir(parents=True)
     try:
-        context = Context(name, key, workspace, workspace.params(), plan, out)
-        run(context)
+        run(Context(name, key, workspace, workspace.params(), plan, out))
         if not any(out.iterdir()):
             raise RuntimeError(f"the stage {name} wrote nothing into context.out")
         for source, goal in [(out, target)] if key else [(item, target / item.name) for item in sorted(out.iterdir())]:
             _replace(source, goal)
-        if "resume" in vars(context):
-            shutil.rmtree(context.resume, ignore_errors=True)
     finally:
         shutil.rmtree(out, ignore_errors=True)
 
@@ -169,19 +143,8 @@ def _replace(source: Path, target: Path) -> None:
     source.replace(target)
 
 
-def die_with_parent() -> None:
-    """Linux ends this process when its parent ends; elsewhere this is the parent's duty."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _fix_environment() -> None:
     """Threads and the hash seed are read at the start of a process, so a wrong one needs a new start."""
     if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
         sys.stdout.flush()
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **ENVIRONMENT})
-
-
-def _fix_torch() -> None:
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)

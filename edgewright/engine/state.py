@@ -48,7 +48,7 @@ class Event:
     """Something worth showing while a schedule runs.
 
     Attributes:
-        kind: `notice` (a recovery), `started` (our stage code began), `progress`, `finished`.
+        kind: `notice` (a new plan, a recovery, a wait), `started` (our stage code began), `progress`, `finished`.
         name: the stage instance; empty for a notice.
         message: the line to show; for `finished` that of the result.
         state: of `finished`.
@@ -76,6 +76,11 @@ class Outcome:
     def failed(self) -> tuple[Result, ...]:
         """What failed; what was skipped because of it is not counted."""
         return tuple(result for result in self.results.values() if result.state is State.FAILED)
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether everything was up to date before."""
+        return all(result.state is State.CACHED for result in self.results.values())
 
     @property
     def exit_code(self) -> int:

@@ -7,7 +7,8 @@ from itertools import product
 from pathlib import Path
 
 from edgewright.config import AqRecipe, DataSource, ModelEntry, Params
-from edgewright.engine import plan
+from edgewright.config.schema import WeightScheme
+from edgewright.engine import plan, recipes
 from edgewright.engine.first_params import header
 from edgewright.engine.workspace import Workspace
 from edgewright.errors import ConfigError, EdgewrightError, InputError, nearest
@@ -57,6 +58,8 @@ def _checks(workspace: Workspace, params: Params) -> Iterator[Callable[[], None]
         yield partial(_function_exists, model, f"params.yaml: models.{name}.factory", root)
         for data in (model.calibration, model.holdout):
             yield partial(_columns, params.data[data], data, model, root)
+    for name, data_source in params.data.items():
+        yield partial(_split, data_source, name, root)
     for name, recipe in params.aq.items():
         yield partial(_recipe, recipe, f"params.yaml: aq.{name}")
     for name, scheme in params.gq.items():
@@ -100,12 +103,7 @@ def _function_exists(model: ModelEntry, where: str, root: Path) -> None:
 
 
 def _recipe(recipe: AqRecipe, where: str) -> None:
-    from edgewright.aq.algorithms import split
-
-    used = {*recipe.algorithms, split(recipe.algorithms, f"{where}.algorithms")[1]}
-    for layer, override in recipe.layers.items():
-        if not isinstance(override, str) and override.algorithms is not None:
-            used |= {*override.algorithms, split(override.algorithms, f"{where}.layers.{layer}.algorithms")[1]}
+    used = recipes.used(recipe, where)
     for name in recipe.options:
         if name not in used:
             raise ConfigError(f"{where}.options: the recipe does not use '{name}'{nearest(name, used)}")
@@ -132,13 +130,29 @@ def _weights(params: Params, model: str, recipe: str, scheme: str, index: int) -
         raise ConfigError(f"{where}.aq: models.{model} is an exported program, which has no modules for aq.{recipe}"
                           " to quantize; give its factory or Hugging Face folder, or aq: none")
     weights = carried.weights
-    if weights is not None and (weights.bits, weights.group) != (wanted.bits, wanted.group):
-        raise ConfigError(f"{where}: aq.{recipe} chooses {_form(wanted.bits, wanted.group)}, which gq.{scheme} cannot"
-                          f" carry on: its weights are {_form(weights.bits, weights.group)}")
+    if weights is not None and (
+        (weights.bits, weights.group) != (wanted.bits, wanted.group)
+        or weights.granularity == "tensor"
+        or (weights.symmetric and not wanted.symmetric)
+    ):
+        raise ConfigError(f"{where}: aq.{recipe} chooses {_form(wanted)}, which gq.{scheme} cannot carry on: its"
+                          f" weights are {_form(weights)}")
 
 
-def _form(bits: int, group: int | None) -> str:
-    return f"{bits}-bit integers {f'in groups of {group}' if group else 'per channel'}"
+def _form(weights: AqRecipe | WeightScheme) -> str:
+    granularity = weights.granularity if isinstance(weights, WeightScheme) else "channel"
+    symmetry = "" if weights.symmetric else "asymmetric "
+    group = f"in groups of {weights.group}" if weights.group else f"per {granularity}"
+    return f"{symmetry}{weights.bits}-bit integers {group}"
+
+
+def _split(data: DataSource, name: str, root: Path) -> None:
+    from edgewright.datasets.source import check
+
+    try:
+        check(data, root)
+    except ConfigError as error:
+        raise ConfigError(f"params.yaml: data.{name}: {error}") from error
 
 
 def _columns(data: DataSource, name: str, model: ModelEntry, root: Path) -> None:

@@ -5,6 +5,7 @@ DVC's digests are computed here anew, without DVC: the md5 of a file, or of the 
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import yaml
 
 from edgewright.engine.workspace import Workspace
 from edgewright.errors import InputError
-from edgewright.files import read_json, sha256_file
+from edgewright.files import read_json, read_yaml, sha256_file
 
 _CHUNK = 1 << 20
 
@@ -87,7 +88,7 @@ def verify(workspace: Workspace, artifact: Path) -> Verification:
     if manifest and manifest["sha256"] != sha256 and _is_compiled_file(artifact, path, workspace.root, manifest):
         problems.append(f"{path}/{manifest['artifact']}: its sha256 is not the manifest's {manifest['sha256']}")
     return Verification(
-        path=path, sha256=sha256, commit=_commit(workspace.root, lock.outputs[path][1]),
+        path=path, sha256=sha256, commit=_commit(workspace.root, path, lock.outputs[path][1]),
         dirty=bool(_git(workspace.root, "status", "--porcelain", "--", workspace.lock_file.name)),
         versions=manifest.get("versions", {}), steps=steps, problems=tuple(dict.fromkeys(problems)),
     )
@@ -113,8 +114,7 @@ class _Lock:
         self.workspace = workspace
         if not workspace.lock_file.is_file():
             raise InputError(f"{workspace.lock_file.name}: missing; nothing was built here, `edgewright run` builds")
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        value = yaml.load(workspace.lock_file.read_text(encoding="utf-8"), Loader=loader) or {}
+        value = read_yaml(workspace.lock_file) or {}
         self.stages: Mapping[str, Any] = value.get("stages", {})
         self._digests: dict[str, str] = {}
 
@@ -199,11 +199,23 @@ def _is_compiled_file(artifact: Path, path: str, root: Path, manifest: Mapping[s
     return artifact.is_dir() or artifact.resolve() == named
 
 
-def _commit(root: Path, md5: str) -> str | None:
-    """The oldest commit that still counts: the last one that changed how often dvc.lock names this digest."""
-    if md5 not in _git(root, "show", "HEAD:./dvc.lock"):
+def _commit(root: Path, path: str, md5: str) -> str | None:
+    """The newest commit whose dvc.lock has this digest for this output while its parent's has not."""
+    if not _has_output(root, "HEAD", path, md5):
         return None
-    return _git(root, "log", "-1", "--format=%H", f"-S{md5}", "--", "dvc.lock") or None
+    either = f"{re.escape(path)}|{re.escape(md5)}".replace("\\-", "-")
+    commits = _git(root, "log", "--format=%H", "--extended-regexp", f"-G{either}", "--", "dvc.lock").split()
+    return next((commit for commit in commits if _has_output(root, commit, path, md5)
+                 and not _has_output(root, f"{commit}^", path, md5)), None)
+
+
+def _has_output(root: Path, revision: str, path: str, md5: str) -> bool:
+    """Whether dvc.lock as committed says that a stage has made `path` with this digest."""
+    text = _git(root, "show", f"{revision}:./dvc.lock")
+    if path not in text or md5 not in text:
+        return False
+    stages = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)).get("stages", {})
+    return any((out["path"], out["md5"]) == (path, md5) for stage in stages.values() for out in stage.get("outs", ()))
 
 
 def _git(root: Path, *arguments: str) -> str:

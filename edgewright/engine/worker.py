@@ -15,6 +15,7 @@ from pathlib import Path
 
 from edgewright.engine import marker
 from edgewright.engine.repository import open_repository
+from edgewright.processes import PARENT
 
 ANSWER = "\x1eanswer "
 """Begins the line with `{"message"}` that ends a request; empty when all went well."""
@@ -24,9 +25,9 @@ def main() -> None:
     """Serve until standard input ends."""
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
-    import dvc.repo  # noqa: F401  importing it sets the level that follows
+    os.environ[PARENT] = str(os.getpid())
+    import dvc.repo  # noqa: F401  before the first request, which then need not wait for it
 
-    logging.getLogger("dvc").setLevel(logging.INFO)
     while True:
         request = json.loads(requests.get())
         os.environ[marker.VARIABLE] = request["marker"]
@@ -44,7 +45,7 @@ def _read(requests: queue.SimpleQueue[str]) -> None:
 def _reproduce(name: str, force: bool) -> dict[str, str]:
     from dvc.exceptions import DvcException
 
-    repo = open_repository(Path.cwd())
+    repo = open_repository(Path.cwd(), log_level=logging.INFO)
     try:
         repo.reproduce(name, single_item=True, force=force)
     except DvcException as error:

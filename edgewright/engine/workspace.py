@@ -1,5 +1,6 @@
 """Where things lie in a workspace: the folder with params.yaml, dvc.yaml and the artifacts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,16 @@ SEPARATOR = "--"
 def instance(stage: str, key: str | None) -> str:
     """Name of a stage instance as DVC spells it: `aq@KEY`, or `report`."""
     return f"{stage}@{key}" if key else stage
+
+
+def instances(variant: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the stage instances that a variant of the plan needs: in the order of the pipeline, those of its
+    float build last."""
+    names = []
+    for chain in filter(None, (variant, variant["float"])):
+        names += [instance(stage, chain["keys"][stage]) for stage in STAGES if stage in chain["keys"]]
+        names += [instance("evaluate", key) for key in chain["evaluate"].values()]
+    return tuple(names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +77,16 @@ class Workspace:
 
     @property
     def scratch(self) -> Path:
-        """Logs, markers and resume state; never an artifact."""
+        """Logs, markers and what was read of the code; never an artifact."""
         return self.root / ".edgewright"
+
+    def log(self, name: str) -> Path:
+        """What the stage instance `name` printed when it last ran."""
+        return self.scratch / "logs" / f"{name.replace('@', '--')}.log"
+
+    def marker(self, name: str) -> Path:
+        """Where the stage instance `name` tells how it ended."""
+        return self.scratch / "markers" / f"{name.replace('@', '--')}.json"
 
     def relative(self, stage: str, key: str) -> str:
         """Path of an artifact below the root, as dvc.yaml writes it."""

@@ -14,7 +14,7 @@ from edgewright.evaluate.metric import PRIMARY, Array, BaseMetric, for_task
 from edgewright.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from edgewright.config.schema import Task
+    from edgewright.config.sources import Task
     from edgewright.datasets.sample import Sample
 
 Run = Callable[[tuple[npt.NDArray[Any], ...]], npt.NDArray[Any]]

@@ -58,6 +58,30 @@ class BaseMetric(ABC):
         """The figure over everything seen so far; may be infinite, nan before the first update."""
 
 
+class MeanMetric(BaseMetric):
+    """The mean of one figure a sample; a position of a language model is a sample."""
+
+    def __init__(self) -> None:
+        self._total = 0.0
+        self._samples = 0
+
+    @abstractmethod
+    def each(
+        self, logits: Array, *, reference: Array | None, labels: Array | None, inputs: tuple[Array, ...]
+    ) -> Array:
+        """The figure of each sample of a batch, [samples]; arguments as of `update`."""
+
+    def update(
+        self, logits: Array, *, reference: Array | None, labels: Array | None, inputs: tuple[Array, ...]
+    ) -> None:
+        figures = self.each(logits, reference=reference, labels=labels, inputs=inputs)
+        self._total += float(figures.sum())
+        self._samples += len(figures)
+
+    def compute(self) -> float:
+        return self._total / self._samples if self._samples else float("nan")
+
+
 def given(value: Array | None) -> Array:
     """`value`, which the caller has promised to be there.
 
@@ -83,11 +107,6 @@ def log_sum_exp(logits: Float64) -> Float64:
 def log_softmax(logits: Float64) -> Float64:
     """Logarithm of the softmax over the last dimension, float64 [rows, classes]."""
     return cast(Float64, logits - log_sum_exp(logits)[:, None])
-
-
-def ratio(total: float, count: int) -> float:
-    """`total / count`, nan where nothing was counted."""
-    return total / count if count else float("nan")
 
 
 def metric_class(name: str) -> type[BaseMetric]:

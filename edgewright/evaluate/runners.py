@@ -11,9 +11,8 @@ from torch import nn
 
 from edgewright import ir, targets
 from edgewright.evaluate.evaluate import Run
-from edgewright.files import read_json
 from edgewright.models.load import LoadedModel
-from edgewright.targets import Target
+from edgewright.targets import Target, manifest
 
 _BATCH = {"language-modeling": 8}
 _DEFAULT_BATCH = 100
@@ -24,8 +23,8 @@ class Runner:
     """An artifact ready to run.
 
     Attributes:
-        run: one batch of inputs, each [N, ...], to logits [N, ...].
-        batch: samples that one call takes.
+        run: one batch of inputs, each [N, ...] with any N, to logits [N, ...].
+        batch: samples that an evaluation gives to one call.
         runtime: what runs it.
         size_bytes: size of the artifact in bytes.
     """
@@ -38,34 +37,36 @@ class Runner:
 
 def from_model(model: LoadedModel, size_bytes: int) -> Runner:
     """A float model or an aq checkpoint, run by PyTorch."""
-    return Runner(_call(model.module), _batch(model.spec.task), "pytorch", size_bytes)
+    run, batch = _call(model.module), _batch(model.spec.task)
+    return Runner(_in_batches(run, model.batch) if model.batch else run, batch, "pytorch", size_bytes)
 
 
 def from_program(path: Path, task: str) -> Runner:
     """A Program in a `.pt2` file, run by PyTorch."""
     program = ir.load(path)
-    size = ir.example_inputs(program, _batch(task))[0][0].shape[0]
-    return Runner(_call(ir.unlift(program)), size, "pytorch", ir.constant_bytes(program))
+    inputs, dynamic = ir.example_inputs(program, _batch(task))
+    run, batch = _call(ir.unlift(program)), len(inputs[0])
+    return Runner(run if dynamic[0] else _in_batches(run, batch), batch, "pytorch", ir.constant_bytes(program))
 
 
 def from_artifact(folder: Path, target: Target, batch: int) -> Runner:
     """A compiled artifact, run on one thread by its runtime, or by the simulator of a device that is not here."""
-    manifest = read_json(folder / "manifest.json")
     adapter = targets.adapter(target)
-    return Runner(_padded(adapter.session(folder, target, 1), batch), batch, adapter.RUNTIME, manifest["size_bytes"])
+    run = adapter.session(folder, target, 1)
+    return Runner(_in_batches(run, batch), batch, adapter.RUNTIME, manifest.load(folder)["size_bytes"])
 
 
-def _padded(run: Run, batch: int) -> Run:
-    """`run`, which takes `batch` samples and no fewer, for the last samples too."""
+def _in_batches(run: Run, size: int) -> Run:
+    """`run`, which takes `size` samples and no other count, for any count: the last batch is filled up."""
 
-    def padded(inputs: tuple[npt.NDArray[Any], ...]) -> npt.NDArray[Any]:
+    def whole(inputs: tuple[npt.NDArray[Any], ...]) -> npt.NDArray[Any]:
         count = len(inputs[0])
-        if count == batch:
-            return run(inputs)
-        filled = tuple(np.concatenate([value, np.repeat(value[-1:], batch - count, axis=0)]) for value in inputs)
-        return run(filled)[:count]
+        missing = -count % size
+        filled = [np.concatenate([value, np.repeat(value[-1:], missing, axis=0)]) for value in inputs]
+        starts = range(0, count, size)
+        return np.concatenate([run(tuple(value[start : start + size] for value in filled)) for start in starts])[:count]
 
-    return padded
+    return whole
 
 
 def _batch(task: str) -> int:

@@ -13,9 +13,10 @@ from torch.fx import GraphModule, Node
 from torch.fx.node import map_aggregate
 
 from edgewright import ir
+from edgewright.errors import first_line
 from edgewright.go.match import Match, equal_sizes, is_tensor, values
 from edgewright.go.pattern import aten, aten_operator
-from edgewright.go.rule import Rule, RuleError
+from edgewright.go.rule import NotBuildable, Rule, RuleError
 
 _NAMED_ROLES = ("weight", "bias")
 
@@ -87,10 +88,8 @@ class Builder(fx.proxy.GraphAppendingTracer):
         """Append one operator on nodes and literals; returns its node with `meta` complete."""
         try:
             value = propagate(self.module, target, args, kwargs)
-        except RuleError:
-            raise
         except Exception as error:
-            raise RuleError(f"rule '{self.rule}': {target} on {self._describe(args)} fails: {error}") from error
+            raise NotBuildable(f"{target} on {self._describe(args)} fails: {first_line(error)}") from error
         with self.module.graph.inserting_before(self.anchor):
             node = self.module.graph.create_node("call_function", target, args, kwargs)
         node.meta["val"] = value
@@ -150,9 +149,7 @@ class Builder(fx.proxy.GraphAppendingTracer):
 
     def _open(self, node: Node) -> torch.Tensor:
         stored = ir.tensor_of(self.module, node)
-        tensor = stored.to(torch.float64) if stored.is_floating_point() else stored.clone()
-        if tensor is stored or tensor.data_ptr() == stored.data_ptr():
-            tensor = tensor.clone()
+        tensor = stored.to(torch.float64 if stored.is_floating_point() else stored.dtype, copy=True)
         self.aliases[id(tensor)] = node
         self._kept.append(tensor)
         if self._owner is None:
@@ -167,6 +164,15 @@ class Builder(fx.proxy.GraphAppendingTracer):
     def _size(self, size: torch.SymInt) -> Any:
         if size.node.is_constant() or size.node.maybe_as_int() is not None:
             return int(size)
+        found = self._known_size(size)
+        if found is not None:
+            return found
+        factor, _ = size.node.expr.as_coeff_Mul()
+        if not factor.is_Integer or factor < 2:
+            raise NotBuildable(f"the size {size} is no dimension of a tensor ahead of {self.anchor.name}")
+        return self.append(operator.mul, (self._size(size // int(factor)), int(factor)), {})
+
+    def _known_size(self, size: torch.SymInt) -> Node | None:
         for node in self.module.graph.nodes:
             if node is self.anchor:
                 break
@@ -177,7 +183,7 @@ class Builder(fx.proxy.GraphAppendingTracer):
                 for index, length in enumerate(value.shape):
                     if isinstance(length, torch.SymInt) and equal_sizes(length, size):
                         return self.append(aten.sym_size.int, (node, index), {})
-        raise RuleError(f"rule '{self.rule}': the size {size} is no dimension of a tensor ahead of {self.anchor.name}")
+        return None
 
     @staticmethod
     def _describe(args: Sequence[Any]) -> str:
@@ -185,43 +191,35 @@ class Builder(fx.proxy.GraphAppendingTracer):
         return ", ".join(map(str, shown))
 
 
-def build(rule: Rule, match: Match) -> tuple[Builder, tuple[Node, ...]]:
-    """Create the replacement of `match` ahead of its first output.
+def build(rule: Rule, match: Match) -> tuple[Builder, Node]:
+    """Create the replacement of `match` ahead of its root.
 
     Returns:
-        the builder, with what it created, and one node per output.
+        the builder, with what it created, and the node that stands for the result.
 
     Raises:
-        RuleError: the replacement calls what is no ATen operator, or fails on the shapes at hand.
+        RuleError: the replacement calls what is no ATen operator.
+        NotBuildable: it fails on the shapes and types at hand.
     """
-    anchor = min(match.outputs)
-    originals = [node for node in match.nodes if node.op == "call_function"]
-    builder = Builder(match.module, originals, rule.name, anchor)
-    bindings = builder.bind(match, match.constants) | dict(rule.derive(match))
+    builder = Builder(match.module, match.nodes, rule.name, match.root)
     try:
-        result = rule.replacement(**rule.arguments(bindings))
-        results = result if isinstance(result, tuple) else (result,)
-        nodes = tuple(builder.create_arg(value) for value in results)
-    except Exception:
+        bindings = builder.bind(match, match.constants) | dict(rule.derive(match))
+        return builder, builder.create_arg(rule.replacement(**rule.arguments(bindings)))
+    except RuleError:
         builder.discard()
         raise
-    return builder, nodes
+    except Exception as error:
+        builder.discard()
+        raise NotBuildable(f"{type(error).__name__}: {first_line(error)}") from error
 
 
 def propagate(module: GraphModule, target: Any, args: Any, kwargs: Any) -> Any:
     """The fake result of an operator on the fake values of nodes."""
-    mode = fake_mode(module)
+    mode = next(node.meta["val"].fake_mode for node in module.graph.nodes
+                if isinstance(node.meta.get("val"), torch._subclasses.FakeTensor))
     arguments, named = values(args), values(kwargs)
-    if mode is None:
-        raise RuleError("the graph carries no fake tensors")
     with mode, enable_python_dispatcher(), torch.no_grad():
         return target(*arguments, **named)
-
-
-def fake_mode(module: GraphModule) -> Any:
-    """The fake tensor mode of the graph's values, or None."""
-    return next((node.meta["val"].fake_mode for node in module.graph.nodes
-                 if isinstance(node.meta.get("val"), torch._subclasses.FakeTensor)), None)
 
 
 def _float_dtype(nodes: Sequence[Node]) -> torch.dtype:

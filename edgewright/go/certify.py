@@ -12,13 +12,13 @@ from torch.fx import GraphModule, Interpreter
 from edgewright import ir
 from edgewright.go import specials
 from edgewright.go.engine import Rewriting, rewrite
-from edgewright.go.passes import drop_asserts, inline_regions
-from edgewright.go.rule import Class, Example, Negative, Rule, RuleError
-from edgewright.go.witness import compare
+from edgewright.go.passes import drop_asserts
+from edgewright.go.rule import Example, Negative, Rule, RuleError
+from edgewright.go.witness import Comparison, compare
 
 _BATCHES = (1, 2, 3)
 _LARGE_BATCH_ELEMENTS = 2**16
-"""Elements of the inputs of the one large batch, so that a fault in one sample of a thousand shows."""
+"""Elements of the longest input of the one large batch, so that a fault in one value of a thousand shows."""
 
 _LARGE_BATCH_ROWS = 4097
 _TRIAL_ROWS = 64
@@ -52,7 +52,7 @@ def certify(rule: Rule) -> Certificate:
 
     Raises:
         RuleError: an example does not match; results differ by more than the class admits, with the counterexample; a
-            negative is rewritten; a guard that refuses a negative could go without anything failing.
+            negative is rewritten; a guard of the rule that refuses a negative could go without anything failing.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -81,10 +81,10 @@ def _check(rule: Rule, example: Example, number: int) -> tuple[int, float]:
                         + (f"refused: {refused.guard}" if refused else "the pattern does not occur in its export"))
     count, worst = 0, 0.0
     for label, inputs in _samples(rule, example):
-        error, counterexample = _difference(rule.kind, rule.ulps, reference, work.module, inputs)
-        if counterexample is not None:
-            raise RuleError(f"{where}: not {rule.kind} on {label} (batch {len(inputs[0])}): {counterexample}")
-        count, worst = count + 1, max(worst, error)
+        found = _difference(rule, _run(reference, inputs), _run(work.module, inputs))
+        if found.counterexample is not None:
+            raise RuleError(f"{where}: not {rule.kind} on {label} (batch {len(inputs[0])}): {found.counterexample}")
+        count, worst = count + 1, max(worst, found.max_abs / found.bound * rule.ulps if found.bound else 0.0)
     ir.verify(_relift(work.module, program))
     return count, worst
 
@@ -101,31 +101,30 @@ def _check_negative(rule: Rule, negative: Negative, number: int) -> str:
     if guard is None and (negative.refused or guards):
         raise RuleError(f"{where}: refused by {guards or 'nothing'} instead of '{negative.refused}'")
     if guard is not None and not negative.harmless:
-        _check_guard_is_needed(rule, negative, program, where)
+        _check_guard_is_needed(rule, negative, program, guard, where)
     return guard or ""
 
 
-def _check_guard_is_needed(rule: Rule, negative: Negative, program: ExportedProgram, where: str) -> None:
-    try:
-        forced = _rewritten(rule, ir.unlift(program), guarded=False)
-    except Exception:
-        return  # without the guard the replacement cannot even be built
+def _check_guard_is_needed(rule: Rule, negative: Negative, program: ExportedProgram, guard: str, where: str) -> None:
+    forced = _rewritten(rule, ir.unlift(program), guarded=False)
     if not forced.firings:
-        return  # an engine guard stands behind it
+        if guard in (refusal.guard for refusal in forced.refusals.values()):
+            return  # the engine's own guard
+        raise RuleError(f"{where}: the engine refuses it without the guard; mark it harmless or drop the guard")
     reference = ir.unlift(program)
     for _, inputs in _samples(rule, Example(negative.module, negative.inputs)):
+        expected = _run(reference, inputs)
         try:
-            difference = _difference(rule.kind, rule.ulps, reference, forced.module, inputs)[1]
+            found = _run(forced.module, inputs)
         except Exception:
-            return
-        if difference is not None:
+            return  # what it builds without the guard does not run
+        if _difference(rule, expected, found).counterexample is not None:
             return
     raise RuleError(f"{where}: right without the guard; mark it harmless or drop the guard")
 
 
 def _rewritten(rule: Rule, module: GraphModule, guarded: bool = True) -> Rewriting:
     work = Rewriting(module, guarded=guarded)
-    inline_regions.run(work)
     drop_asserts.run(work)
     work.firings.clear()
     rewrite(work, (rule,), {rule.name: "certificate"})
@@ -153,7 +152,11 @@ def _export(example: Example) -> ExportedProgram:
 
 
 def _samples(rule: Rule, example: Example) -> Iterator[tuple[str, tuple[torch.Tensor, ...]]]:
-    """Labelled inputs: random at several scales and batch sizes, then each kind of special value."""
+    """Labelled inputs: the example's own, normal values of several scales, then each kind of special value.
+
+    Where the batch is dynamic it is 1, 2, 3 and a large one, of some thousand rows where they are short, else the
+    example's.
+    """
     rng = np.random.default_rng(0)
     yield "the example's own inputs", example.inputs
     row = max(value[0].numel() for value in example.inputs)
@@ -169,19 +172,16 @@ def _samples(rule: Rule, example: Example) -> Iterator[tuple[str, tuple[torch.Te
         yield f"{kind} values", planted
 
 
-def _difference(
-    kind: Class, ulps: float, reference: GraphModule, module: GraphModule, inputs: tuple[torch.Tensor, ...]
-) -> tuple[float, str | None]:
-    """Error in units in the last place of the largest output, and the counterexample if there is one."""
-    worst, counterexample = 0.0, None
+def _run(module: GraphModule, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     with torch.no_grad():
-        pair = [Interpreter(each).run(*inputs, enable_io_processing=False) for each in (reference, module)]
-    for was, now in zip(*pair, strict=True):
-        found = compare(kind, ulps, was, now)
-        if found.bound:
-            worst = max(worst, found.max_abs / found.bound * ulps)
-        counterexample = counterexample or found.counterexample
-    return worst, counterexample
+        return tuple(Interpreter(module).run(*inputs, enable_io_processing=False))
+
+
+def _difference(rule: Rule, was: tuple[torch.Tensor, ...], now: tuple[torch.Tensor, ...]) -> Comparison:
+    worst = Comparison(len(was[0]), 0.0, 0.0, None)
+    for before, after in zip(was, now, strict=True):
+        worst = worst.merge(compare(rule.kind, rule.ulps, before, after))
+    return worst
 
 
 def _double(value: torch.Tensor) -> torch.Tensor:

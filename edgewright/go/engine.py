@@ -8,15 +8,15 @@ from hashlib import sha256
 
 from torch.fx import GraphModule, Node
 
-from edgewright import ir
+from edgewright.errors import first_line
 from edgewright.go.build import Builder, build
-from edgewright.go.firing import Firing, Refusal
+from edgewright.go.firing import Firing, Refusal, scope_of
 from edgewright.go.guards import refuse_match, refuse_replacement
 from edgewright.go.match import Match
 from edgewright.go.matcher import find
 from edgewright.go.pattern import targets_of, trace
-from edgewright.go.rule import Rule, RuleError
-from edgewright.go.witness import Comparison, Witness
+from edgewright.go.rule import NotBuildable, Rule, RuleError
+from edgewright.go.witness import Witness
 from edgewright.progress import Progress, silent
 
 _FIRINGS_PER_NODE = 4
@@ -34,7 +34,6 @@ class Rewriting:
         firings: what was done, in order.
         refusals: what was left alone, by rule and node.
         guarded: whether `when` is asked; the harness turns it off to see that a guard is needed.
-        limit: number of firings at which rules are taken to fire without end.
     """
 
     module: GraphModule
@@ -42,12 +41,10 @@ class Rewriting:
     firings: list[Firing] = field(default_factory=list)
     refusals: dict[tuple[str, str], Refusal] = field(default_factory=dict)
     guarded: bool = True
-    limit: int = 0
 
-    def replace(self, old: Sequence[Node], new: Sequence[Node], dead: Iterable[Node]) -> None:
+    def replace(self, old: Node, new: Node, dead: Iterable[Node]) -> None:
         """Let the users of `old` read `new`, and remove those of `dead` that nobody reads."""
-        for before, after in zip(old, new, strict=True):
-            before.replace_all_uses_with(after, propagate_meta=False)
+        old.replace_all_uses_with(new, propagate_meta=False)
         for node in sorted(dead, reverse=True):
             if not node.users:
                 self.remove(node)
@@ -57,6 +54,12 @@ class Rewriting:
         self.module.graph.erase_node(node)
         if self.witness is not None:
             self.witness.forget([node])
+
+    def discard(self, builder: Builder) -> None:
+        """Remove what a replacement that is not taken has created."""
+        if self.witness is not None:
+            self.witness.forget(builder.created)
+        builder.discard()
 
 
 def ordered(rules: Iterable[Rule]) -> tuple[Rule, ...]:
@@ -96,13 +99,13 @@ def rewrite(work: Rewriting, rules: Sequence[Rule], reasons: Mapping[str, str], 
     """
     active = [rule for rule in rules if rule.name in reasons]
     before = len(work.firings)
-    work.limit = before + _FIRINGS_PER_NODE * len(work.module.graph.nodes) + _FIRINGS_AT_LEAST
+    limit = before + _FIRINGS_PER_NODE * len(work.module.graph.nodes) + _FIRINGS_AT_LEAST
     seen = {_signature(work.module): before}
     while True:
         start = len(work.firings)
         for index, rule in enumerate(active):
             progress(index, len(active), rule.name)
-            _apply(work, rule, reasons[rule.name])
+            _apply(work, rule, reasons[rule.name], limit)
         if all(firing.rolled_back for firing in work.firings[start:]):
             break
         signature = _signature(work.module)
@@ -114,10 +117,10 @@ def rewrite(work: Rewriting, rules: Sequence[Rule], reasons: Mapping[str, str], 
     return len(work.firings) - before
 
 
-def _apply(work: Rewriting, rule: Rule, reason: str) -> None:
+def _apply(work: Rewriting, rule: Rule, reason: str, limit: int) -> None:
     graph = work.module.graph
     patterns = [(pattern, rule.constants(pattern.function)) for pattern in map(trace, rule.patterns())]
-    roots = {target for pattern, _ in patterns for target in targets_of(pattern.outputs[0])}
+    roots = {target for pattern, _ in patterns for target in targets_of(pattern.root)}
     queue = deque(sorted(node for target in roots for node in graph.find_nodes(op="call_function", target=target)))
     while queue:
         node = queue.popleft()
@@ -127,75 +130,62 @@ def _apply(work: Rewriting, rule: Rule, reason: str) -> None:
             match = find(pattern, work.module, node, constants)
             if match is None:
                 continue
-            created = _fire(work, rule, match, reason)
-            if created is not None:
+            new = _fire(work, rule, match, reason)
+            if new is not None:
                 # A chain of firings along the new nodes ends here instead of taking one sweep a link.
-                queue.extend(sorted(user for user in _with_users(created) if user.target in roots))
+                queue.extend(sorted(near for near in (new, *new.users) if near.target in roots))
                 break
-        if len(work.firings) > work.limit:
+        if len(work.firings) > limit:
             latest = sorted({firing.rule for firing in work.firings[-_LATEST:]})
             raise RuleError(f"rules fire without end: {', '.join(latest)}; the last at {node.name}")
 
 
-def _with_users(nodes: Iterable[Node]) -> set[Node]:
-    return {near for node in nodes for near in (node, *node.users)}
-
-
-def _fire(work: Rewriting, rule: Rule, match: Match, reason: str) -> tuple[Node, ...] | None:
-    """The new outputs if the rule fired at `match`."""
-    place = (rule.name, match.outputs[0].name)
-    previous = work.refusals.get(place)
+def _fire(work: Rewriting, rule: Rule, match: Match, reason: str) -> Node | None:
+    """What stands in the place of `match` if the rule fired there."""
+    place = (rule.name, match.root.name)
+    previous = work.refusals.pop(place, None)
     if previous is not None and previous.guard.startswith("witness"):
+        result: Node | str = previous.guard
+    else:
+        result = _attempt(work, rule, match, reason)
+    if isinstance(result, str):
+        work.refusals[place] = Refusal(*place, scope_of(match.nodes), result)
         return None
+    return result
+
+
+def _attempt(work: Rewriting, rule: Rule, match: Match, reason: str) -> Node | str:
+    """What stands in the place of `match`, or the reason why it was left alone."""
     guard = refuse_match(match, rule.shared) or (rule.when(match) if work.guarded else None)
     if guard is not None:
-        _refuse(work, rule, match, guard)
-        return None
-    builder, new = build(rule, match)
-    guard = refuse_replacement(work.module, match.outputs, new)
+        return guard
+    try:
+        builder, new = build(rule, match)
+    except NotBuildable as error:
+        return str(error)
+    guard = refuse_replacement(work.module, match.root, new)
     if guard is not None:
-        builder.discard()
-        _refuse(work, rule, match, guard)
-        return None
-    comparison = _witnessed(work, rule, match, builder, new)
-    scope = _scope(match)
-    wrong = comparison is not None and comparison.counterexample is not None
-    work.firings.append(Firing(rule.name, str(rule.kind), match.outputs[0].name, scope, reason, comparison, wrong))
-    if wrong and comparison is not None:
-        _discard(work, builder)
-        _refuse(work, rule, match, f"witness: {comparison.counterexample}")
-        return None
-    work.refusals.pop(place, None)
-    work.replace(match.outputs, new, match.nodes)
+        work.discard(builder)
+        return guard
+    comparison = None
+    if work.witness is not None:
+        try:
+            work.witness.run((*match.nodes, *builder.created))
+        except Exception as error:
+            work.discard(builder)
+            return f"witness: does not run: {first_line(error)}"
+        comparison = work.witness.compare(rule.kind, rule.ulps, match.root, new)
+    wrong = None if comparison is None else comparison.counterexample
+    work.firings.append(Firing(rule.name, str(rule.kind), match.root.name, scope_of(match.nodes), reason, comparison,
+                               wrong is not None))
+    if wrong is not None:
+        work.discard(builder)
+        return f"witness: {wrong}"
+    work.replace(match.root, new, match.nodes)
     for node in reversed(builder.created):
         if not node.users:
             work.remove(node)
     return new
-
-
-def _witnessed(
-    work: Rewriting, rule: Rule, match: Match, builder: Builder, new: Sequence[Node]
-) -> Comparison | None:
-    if work.witness is None:
-        return None
-    work.witness.run(builder.created)
-    return work.witness.compare(rule.kind, rule.ulps, match.outputs, new)
-
-
-def _discard(work: Rewriting, builder: Builder) -> None:
-    if work.witness is not None:
-        work.witness.forget(builder.created)
-    builder.discard()
-
-
-def _refuse(work: Rewriting, rule: Rule, match: Match, guard: str) -> None:
-    anchor = match.outputs[0]
-    work.refusals[rule.name, anchor.name] = Refusal(rule.name, anchor.name, _scope(match), guard)
-
-
-def _scope(match: Match) -> str:
-    stack = ir.smallest_scope(match.nodes)
-    return str(list(stack.values())[-1][0])
 
 
 def _signature(module: GraphModule) -> str:

@@ -1,8 +1,12 @@
 """What graph optimization did and did not do, for `firings.json`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from torch.fx import Node
+
+from edgewright import ir
 from edgewright.go.witness import Comparison
 
 
@@ -59,3 +63,8 @@ class Refusal:
     def row(self) -> dict[str, str]:
         """The refusal as a row of `firings.json`."""
         return {"rule": self.rule, "node": self.node, "scope": self.scope, "guard": self.guard}
+
+
+def scope_of(nodes: Iterable[Node]) -> str:
+    """Path of the smallest module scope that contains all `nodes`."""
+    return str(list(ir.smallest_scope(nodes).values())[-1][0])

@@ -18,14 +18,14 @@ class Match:
 
     Attributes:
         module: the graph module.
-        outputs: the nodes that stand for the pattern's results, in order.
-        nodes: all operators of the pattern, outputs included, in graph order.
+        root: the node that stands for the pattern's result.
+        nodes: all operators of the pattern, the root included, in graph order.
         bindings: per parameter of the pattern a node, a literal, or a list of both.
         constants: names of the bindings that are taken as constants.
     """
 
     module: GraphModule
-    outputs: tuple[Node, ...]
+    root: Node
     nodes: tuple[Node, ...]
     bindings: Mapping[str, Any]
     constants: frozenset[str] = frozenset()
@@ -48,12 +48,8 @@ class Match:
 
     @property
     def output(self) -> Any:
-        """The fake tensor of the first output."""
-        return self.outputs[0].meta["val"]
-
-    def is_constant(self, name: str) -> bool:
-        """Whether `name` is a parameter or constant of the program."""
-        return is_constant(self.bindings[name])
+        """The fake tensor of the root."""
+        return self.root.meta["val"]
 
     def tensor(self, name: str) -> torch.Tensor:
         """The value of the constant `name`."""

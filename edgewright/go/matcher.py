@@ -1,4 +1,4 @@
-"""Match patterns backward from their outputs over a graph."""
+"""Match patterns backward from their roots over a graph."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,31 +12,13 @@ _State = tuple[Mapping[str, Any], Mapping[Node, Node]]
 
 
 def find(pattern: Pattern, module: GraphModule, anchor: Node, constants: frozenset[str]) -> Match | None:
-    """The first match of `pattern` whose first output is `anchor`, or None.
+    """The first match of `pattern` that ends in `anchor`, or None.
 
     Commutative operators are tried both ways; a parameter that occurs twice must bind the same node or literal.
     """
-    for bindings, nodes in _outputs(pattern.outputs, anchor):
-        matched = set(nodes.values())
-        order = sorted(matched)
-        return Match(module, tuple(nodes[output] for output in pattern.outputs), tuple(order), bindings, constants)
+    for bindings, nodes in _node(pattern.root, anchor, ({}, {})):
+        return Match(module, anchor, tuple(sorted(set(nodes.values()))), bindings, constants)
     return None
-
-
-def _outputs(outputs: tuple[Node, ...], anchor: Node) -> Iterator[_State]:
-    for state in _node(outputs[0], anchor, ({}, {})):
-        yield from _further(outputs[1:], state)
-
-
-def _further(outputs: tuple[Node, ...], state: _State) -> Iterator[_State]:
-    if not outputs:
-        yield state
-        return
-    known = [value for value in (*state[0].values(), *state[1].values()) if isinstance(value, Node)]
-    candidates = dict.fromkeys(user for node in known for user in node.users if user not in state[1].values())
-    for candidate in candidates:
-        for extended in _node(outputs[0], candidate, state):
-            yield from _further(outputs[1:], extended)
 
 
 def _node(pattern: Node, node: Node, state: _State) -> Iterator[_State]:

@@ -14,7 +14,7 @@ from edgewright.errors import InputError
 from edgewright.go import catalogue
 from edgewright.go.engine import Rewriting, ordered, rewrite
 from edgewright.go.firing import Firing, Refusal
-from edgewright.go.passes import drop_asserts, fold_constants, inline_regions, merge_duplicates
+from edgewright.go.passes import drop_asserts, fold_constants, merge_duplicates
 from edgewright.go.rule import Class, Rule
 from edgewright.go.target import Target
 from edgewright.go.witness import Comparison, Witness, compare
@@ -81,14 +81,13 @@ def optimize(
         the optimized Program with its firings.
 
     Raises:
-        InputError: `samples` do not fit the program's inputs, or the rewritten program does not compute what the given
-            one does.
+        InputError: `samples` do not fit the program's inputs.
         RuleError: rules undo each other or break their contract.
+        RuntimeError: the rewritten program does not compute what the given one does.
     """
     module = ir.unlift(program)
     before = operators(module)
     work = Rewriting(module)
-    inline_regions.run(work)
     drop_asserts.run(work)
     batches = _batches(module, samples)
     work.witness = Witness(module, batches)
@@ -103,8 +102,8 @@ def optimize(
     work.witness = None
     output = _compare_outputs(module, batches, results)
     if output.counterexample is not None:
-        raise InputError(f"the optimized program differs from the one given {output.counterexample}; "
-                         "look at the largest witness in firings.json")
+        raise RuntimeError(f"the optimized program differs from the one given {output.counterexample}; "
+                           f"{_worst(work.firings)}")
     optimized = ir.relift(module, program)
     after = operators(ir.unlift(optimized))
     return Optimized(optimized, target.name, tuple(work.firings), refused, before, after, output)
@@ -147,7 +146,16 @@ def _compare_outputs(
         with torch.no_grad():
             found = Interpreter(module).run(*batch, enable_io_processing=False)
         for was, now in zip(reference, found if isinstance(found, tuple | list) else (found,), strict=True):
-            result = compare(Class.REAL_EXACT, _PROGRAM_ULPS, was, now)
-            worst = Comparison(worst.samples, max(worst.max_abs, result.max_abs), max(worst.bound, result.bound),
-                               worst.counterexample or result.counterexample)
+            worst = worst.merge(compare(Class.REAL_EXACT, _PROGRAM_ULPS, was, now))
     return worst
+
+
+def _worst(firings: Sequence[Firing]) -> str:
+    """The firing that used up most of its bound, for a person who looks for the rule at fault."""
+    ratios = [(firing.witness.max_abs / firing.witness.bound, firing) for firing in firings
+              if not firing.rolled_back and firing.witness is not None and firing.witness.bound]
+    if not ratios:
+        return "no firing shows a difference"
+    ratio, firing = max(ratios, key=lambda pair: pair[0])
+    return (f"the largest witness is that of '{firing.rule}' at {firing.node} in module '{firing.scope}', "
+            f"{ratio:.2g} of its bound")

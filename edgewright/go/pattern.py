@@ -50,14 +50,16 @@ class Pattern:
     """A traced pattern.
 
     Attributes:
-        outputs: nodes of the traced graph, or of wildcards, that stand for the results.
-        wildcards: names of the parameters.
+        root: the node of the traced graph that stands for the result.
         function: what was traced.
     """
 
-    outputs: tuple[fx.Node, ...]
-    wildcards: tuple[str, ...]
+    root: fx.Node
     function: Callable[..., Any]
+
+
+RESHAPE = AnyOf(aten.reshape.default, aten.view.default, aten._unsafe_view.default)
+"""A reshape in all its spellings."""
 
 
 def targets_of(node: fx.Node) -> tuple[Any, ...]:
@@ -83,8 +85,7 @@ def trace(function: Callable[..., Any]) -> Pattern:
     """
     graph = fx.Graph()
     tracer = fx.proxy.GraphAppendingTracer(graph)
-    names = tuple(inspect.signature(function).parameters)
-    result = function(*(fx.Proxy(graph.placeholder(name), tracer) for name in names))
+    result = function(*(fx.Proxy(graph.placeholder(name), tracer) for name in inspect.signature(function).parameters))
     where = getattr(function, "__qualname__", str(function))
     for node in graph.nodes:
         if node.op == "call_function":
@@ -96,7 +97,6 @@ def trace(function: Callable[..., Any]) -> Pattern:
             node.target = target
         elif node.op != "placeholder":
             raise RuleError(f"{where}: '{node.target}' is no operator; write torch.ops.aten calls")
-    results = result if isinstance(result, tuple) else (result,)
-    if not all(isinstance(value, fx.Proxy) and value.node.op == "call_function" for value in results):
+    if not isinstance(result, fx.Proxy) or result.node.op != "call_function":
         raise RuleError(f"{where}: returns something that is no operator's result")
-    return Pattern(tuple(value.node for value in results), names, function)
+    return Pattern(result.node, function)

@@ -23,6 +23,10 @@ class RuleError(ConfigError):
     """A rule breaks its contract; the message carries the rule, the reason and a counterexample."""
 
 
+class NotBuildable(RuleError):
+    """A replacement does not work on the shapes and types of a match, so that the match is refused."""
+
+
 class Class(StrEnum):
     """What kind of proof a rule owes.
 
@@ -70,8 +74,8 @@ class Negative:
         module: a torch module in evaluation mode.
         inputs: tensors for its forward.
         refused: part of the reason that `when`, a constant or an engine guard gives; empty if nothing matches.
-        harmless: the rewrite would be right and is refused for its cost, so that the harness does not expect
-            it to fail with the guard removed.
+        harmless: the guard only saves cost or states the reason better than the engine would, so that the harness does
+            not expect the rewrite to go through and fail with the guard removed.
     """
 
     module: torch.nn.Module
@@ -86,7 +90,7 @@ class Rule:
     Attributes:
         kind: the class of the proof.
         shared: whether interior nodes of the pattern may have users outside it; they stay for those users.
-        quiet: whether what `when` refuses is too common to be reported: it completes the pattern.
+        quiet: whether refusals are too common to be reported: most matches are other uses of the operator.
         after: names of rules that come first; the engine checks that the order has no cycle.
         ulps: bound of the float error in units of the last place of the largest reference value.
         in_float64: whether the claim is also checked in float64; off only where an operator does not take it.

@@ -26,9 +26,17 @@ class Comparison:
     bound: float
     counterexample: str | None
 
+    def merge(self, other: "Comparison") -> "Comparison":
+        """The worse of two comparisons on the same samples."""
+        return Comparison(self.samples, max(self.max_abs, other.max_abs), max(self.bound, other.bound),
+                          self.counterexample or other.counterexample)
+
 
 class Witness:
-    """Values of all nodes of a graph on samples, kept up to date as the graph is rewritten.
+    """Values of all nodes of a graph on samples, kept as the graph is rewritten.
+
+    A value is not computed again when something ahead of it is replaced, so it may be that of the old graph, equal
+    within the bounds of the firings in between: before a comparison both sides run from the same values.
 
     Args:
         module: an unlifted Program.
@@ -48,7 +56,7 @@ class Witness:
             self._interpreters.append(interpreter)
 
     def run(self, nodes: Iterable[Node]) -> None:
-        """Compute new nodes, in order, from the values that are known."""
+        """Compute nodes, in order, from the values that are known."""
         ordered = list(nodes)
         for interpreter in self._interpreters:
             for node in ordered:
@@ -65,14 +73,11 @@ class Witness:
         """The value of `node` per batch."""
         return [interpreter.env[node] for interpreter in self._interpreters]
 
-    def compare(self, kind: Class, ulps: float, old: Sequence[Node], new: Sequence[Node]) -> Comparison:
-        """Compare new outputs with those they replace; see `compare`."""
+    def compare(self, kind: Class, ulps: float, old: Node, new: Node) -> Comparison:
+        """Compare a new node with the one it replaces; see `compare`."""
         worst = Comparison(self.samples, 0.0, 0.0, None)
-        for before, after in zip(old, new, strict=True):
-            for was, now in zip(self.values(before), self.values(after), strict=True):
-                found = compare(kind, ulps, was, now)
-                worst = Comparison(self.samples, max(worst.max_abs, found.max_abs), max(worst.bound, found.bound),
-                                   worst.counterexample or found.counterexample)
+        for was, now in zip(self.values(old), self.values(new), strict=True):
+            worst = worst.merge(compare(kind, ulps, was, now))
         return worst
 
 

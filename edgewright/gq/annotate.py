@@ -17,7 +17,7 @@ from edgewright.gq.operators import (
     takes_weight,
     weight_of,
 )
-from edgewright.gq.scheme import ModuleScheme, Resolved, scheme_words
+from edgewright.gq.scheme import ModuleScheme, Resolved
 from edgewright.targets import Kernel, Operator, Target, find_kernel
 
 _PADDINGS = ("pad", "constant_pad_nd")
@@ -107,7 +107,7 @@ def annotate(module: GraphModule, target: Target, scheme: Resolved) -> Annotatio
             left.append(found)
     for node in list(chosen):
         if node in chosen:
-            chosen[node] = _with_neighbours(chosen[node], target, chosen)
+            chosen[node] = _with_neighbours(chosen[node], target, scheme, chosen)
     inside = {node for plan in chosen.values() for node in plan.inside}
     left = [item for item in left if item.node not in inside]
     for node in _idle_movements(chosen):
@@ -131,7 +131,7 @@ def _choose(module: GraphModule, node: Node, target: Target, scheme: Resolved) -
         return LeftFloat(node, f"{target.name} has no quantized kernel for it")
     kernel = find_kernel(operator, wanted.weights if weighted else None, wanted.activations)
     if kernel is None:
-        return LeftFloat(node, f"{target.name} has no kernel for it with {scheme_words(wanted)}")
+        return LeftFloat(node, f"{target.name} has no kernel for it with {wanted}")
     if weighted and (reason := _weight_refusal(module, node, wanted)) is not None:
         return LeftFloat(node, reason)
     sources = activations_of(module, node)
@@ -161,18 +161,20 @@ def _weight_refusal(module: GraphModule, node: Node, wanted: ModuleScheme) -> st
     return None
 
 
-def _with_neighbours(plan: Quantized, target: Target, chosen: dict[Node, Quantized]) -> Quantized:
-    """`plan` with what runs inside its kernel; the absorbed and fused are taken out of `chosen`."""
+def _with_neighbours(
+    plan: Quantized, target: Target, scheme: Resolved, chosen: dict[Node, Quantized]
+) -> Quantized:
+    """`plan` with what runs inside its kernel, unless exempt; the absorbed and fused are taken out of `chosen`."""
     operator = target.operator(ir.operator_name(plan.node.target))
     if operator is None or not plan.is_static:
         return plan
     before = _absorbed(plan, operator)
-    if before is not None:
+    if before is not None and not scheme.at(*names_of(before)).is_exempt:
         edges = ((before, before.all_input_nodes[0]), *plan.edges[1:])
         plan = replace(plan, edges=edges, inside=(before,))
         chosen.pop(before, None)
     after = _fused(plan.node, operator)
-    if after is not None:
+    if after is not None and not scheme.at(*names_of(after)).is_exempt:
         plan = replace(plan, tail=after, inside=(*plan.inside, after))
         chosen.pop(after, None)
     return plan

@@ -1,7 +1,6 @@
 """Run a program over a sample and show its activations to observers."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,18 +15,6 @@ from edgewright.gq.groups import Group
 from edgewright.progress import Progress, silent
 
 Row = tuple[torch.Tensor, ...]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread: sums of a convolution depend on how many share it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def rows(module: GraphModule, sample: Sample, size: int = 1) -> Iterator[Row]:
@@ -86,23 +73,26 @@ def observe(
     observers = {group.name: method.observer() for group in groups}
     watched = {source: observers[group.name] for group in groups for source in group.sources}
     sums: dict[Node, torch.Tensor] = {}
+    counts: dict[Node, int] = {}
     passes = method.passes if groups else 1
     total = passes * len(sample)
-    count = 0
     for turn in range(passes):
         runner = _Watching(module, watched, names, turn)
-        runner.summed = dict.fromkeys(averaged if turn == 0 else ())
+        runner.kept = dict.fromkeys(averaged if turn == 0 else ())
         for index, row in enumerate(rows(module, sample)):
-            runner.row = index
+            runner.first, runner.last = index * len(row[0]), min((index + 1) * len(row[0]), len(sample)) - 1
             runner.run(*row)
-            for node, value in runner.summed.items():
+            real = runner.last + 1 - runner.first
+            for node, value in runner.kept.items():
                 assert value is not None
-                sums[node] = sums[node] + value if node in sums else value
-            count += len(row[0]) if turn == 0 else 0
-            done = turn * len(sample) + min((index + 1) * len(row[0]), len(sample))
-            progress(done, total, f"pass {turn + 1} of {passes}")
+                # What fills up a fixed batch does not count.
+                counted = value[: max(len(value) * real // len(row[0]), 1)].to(torch.float64)
+                added = counted.sum(0, keepdim=True)
+                sums[node] = sums[node] + added if node in sums else added
+                counts[node] = counts.get(node, 0) + len(counted)
+            progress(turn * len(sample) + runner.last + 1, total, f"pass {turn + 1} of {passes}")
     ranges = {group.name: observers[group.name].range(group.grid) for group in groups}
-    return ranges, {node: value / count for node, value in sums.items()}
+    return ranges, {node: value / counts[node] for node, value in sums.items()}
 
 
 class _Watching(Interpreter):
@@ -112,8 +102,8 @@ class _Watching(Interpreter):
         self, module: GraphModule, watched: Mapping[Node, Observer], names: Mapping[Node, str], turn: int
     ) -> None:
         super().__init__(module)
-        self.row = 0
-        self.summed: dict[Node, torch.Tensor | None] = {}
+        self.first, self.last = 0, 0
+        self.kept: dict[Node, torch.Tensor | None] = {}
         self._watched = watched
         self._names = names
         self._turn = turn
@@ -124,13 +114,14 @@ class _Watching(Interpreter):
         if observer is not None:
             values = value.detach().numpy()
             if self._turn == 0 and not _is_finite(values):
+                place = f"row {self.first}" if self.first == self.last else f"rows {self.first} to {self.last}"
                 raise InputError(
-                    f"calibration: '{self._names[n]}' is NaN or infinite on row {self.row} of the sample; "
+                    f"calibration: '{self._names[n]}' is NaN or infinite on {place} of the sample; "
                     "say float for its module under layers, or repair the model or the data"
                 )
             observer.observe(values, self._turn)
-        if n in self.summed:
-            self.summed[n] = value.to(torch.float64).sum(0, keepdim=True)
+        if n in self.kept:
+            self.kept[n] = value
         return value
 
 

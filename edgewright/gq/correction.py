@@ -10,7 +10,8 @@ from torch.fx import GraphModule, Interpreter, Node
 from edgewright import ir
 from edgewright.gq.annotate import Quantized
 from edgewright.gq.collect import Row
-from edgewright.gq.operators import bias_of, is_linear
+from edgewright.gq.integers import origin
+from edgewright.gq.operators import bias_of, is_linear, weight_of
 from edgewright.gq.weights import IntegerWeight
 
 _BIAS = 2
@@ -30,15 +31,14 @@ class Correction:
     after: torch.Tensor
 
 
-def correctable(plans: Iterable[Quantized], weights: Mapping[Node, IntegerWeight]) -> dict[Node, Node]:
-    """Static operators with a constant bias whose weight was rounded here, and the tensor that each multiplies."""
+def correctable(plans: Iterable[Quantized]) -> dict[Node, Node]:
+    """Static operators with a constant bias whose weight is rounded here, and the tensor that each multiplies."""
     found = {}
     for plan in plans:
-        weight, bias = weights.get(plan.node), bias_of(plan.node) if plan.node in weights else None
-        if plan.is_static and weight is not None and weight.error is not None and bias is not None:
-            source = plan.node.args[0]
-            if bias.op == "get_attr" and isinstance(source, Node):
-                found[plan.node] = source
+        source, weight, bias = plan.node.args[0], weight_of(plan.node), bias_of(plan.node)
+        is_rounded = weight is not None and origin(weight) is None
+        if plan.is_static and is_rounded and bias is not None and bias.op == "get_attr" and isinstance(source, Node):
+            found[plan.node] = source
     return found
 
 

@@ -10,12 +10,14 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edgewright import config, ir
+from edgewright.config.schema import WeightScheme
 from edgewright.errors import ConfigError, nearest
 from edgewright.files import read_json
 from edgewright.gq.annotate import LeftFloat
 from edgewright.gq.groups import Group
 from edgewright.gq.parameters import Parameters
 from edgewright.gq.weights import IntegerWeight
+from edgewright.targets import Target
 
 _TINY = float(np.finfo(np.float32).tiny)
 _HUGE = float(np.finfo(np.float32).max)
@@ -112,6 +114,7 @@ class Overrides:
 
     def __init__(self, encodings: Encodings, where: str) -> None:
         self._where = where
+        self._target = encodings.target
         self._tensors = {item.name: item for item in encodings.tensors}
         self._weights = {item.module: item for item in encodings.weights}
 
@@ -139,12 +142,14 @@ class Overrides:
         """
         return Overrides(config.parse(Encodings, raw, where), where)
 
-    def check(self, groups: Sequence[Group], modules: Sequence[str]) -> None:
-        """Every entry names something that is quantized, on the grid that the scheme gives it.
+    def check(self, target: Target, groups: Sequence[Group], weights: Mapping[str, WeightScheme | None]) -> None:
+        """The file is for `target`; every entry names something that is quantized, on the grid the scheme gives it.
 
         Raises:
             ConfigError: naming the entry, and the nearest name.
         """
+        if self._target != target.name:
+            raise ConfigError(f"{self._where}: target is {self._target}; the program is quantized for {target.name}")
         known = {group.name: group for group in groups}
         for name, item in self._tensors.items():
             if name not in known:
@@ -155,9 +160,12 @@ class Overrides:
                     f"{self._where}: '{name}' has {item.bits} bits, symmetric {item.symmetric}; the scheme gives it "
                     f"{grid.bits} bits, symmetric {grid.symmetric}"
                 )
-        for name in self._weights:
-            if name not in modules:
-                raise ConfigError(f"{self._where}: no quantized weight of a module '{name}'{nearest(name, modules)}")
+        for name, entry in self._weights.items():
+            if name not in weights:
+                raise ConfigError(f"{self._where}: no quantized weight of a module '{name}'{nearest(name, weights)}")
+            listed = WeightScheme.model_construct(**{key: getattr(entry, key) for key in WeightScheme.model_fields})
+            if listed != weights[name]:
+                raise ConfigError(f"{self._where}: '{name}' has {listed}; the scheme gives it {weights[name]}")
 
     def parameters(self, name: str) -> Parameters | None:
         """Parameters of a group of tensors, or None where the file does not list it."""

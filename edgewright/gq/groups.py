@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from torch.fx import GraphModule, Node
 
 from edgewright import ir
-from edgewright.errors import ConfigError
-from edgewright.gq.annotate import Annotation, Quantized
+from edgewright.gq.annotate import Annotation
 from edgewright.gq.parameters import ActivationGrid
 
 
@@ -46,30 +45,31 @@ def name_tensors(module: GraphModule) -> dict[Node, str]:
 
 
 def solve(annotation: Annotation, names: Mapping[Node, str]) -> tuple[Group, ...]:
-    """The groups of all statically quantized tensors, in graph order.
-
-    Raises:
-        ConfigError: tensors that must share parameters are asked for on different grids; two are named.
-    """
-    plans = [plan for plan in annotation.quantized if plan.is_static]
+    """The groups of all statically quantized tensors, in graph order."""
     leader: dict[Node, Node] = {}
-    grids: dict[Node, ActivationGrid] = {}
-    for plan in plans:
+    moved: set[Node] = set()
+    grid: ActivationGrid | None = None
+    for plan in annotation.quantized:
+        if not plan.is_static:
+            continue
         assert plan.scheme.activations is not None
         grid = ActivationGrid.of(plan.scheme.activations)
-        for tensor in _tensors(plan):
+        sources = [source for _, source in plan.edges]
+        for tensor in (*sources, plan.tail):
             leader.setdefault(tensor, tensor)
-            if grids.setdefault(tensor, grid) != grid:
-                _conflict(names[tensor], grids[tensor], names[plan.node], grid)
-    for plan in plans:
         if plan.shares:
-            for _, source in plan.edges:
+            moved.add(plan.tail)
+            for source in sources:
                 leader[_find(leader, source)] = _find(leader, plan.tail)
-    moved = {plan.tail for plan in plans if plan.shares}
+    if grid is None:
+        return ()
     together: dict[Node, list[Node]] = {}
     for tensor in (node for node in names if node in leader):
         together.setdefault(_find(leader, tensor), []).append(tensor)
-    return tuple(_group(members, moved, grids, names) for members in together.values())
+    return tuple(
+        Group(names[members[0]], tuple(members), tuple(item for item in members if item not in moved), grid)
+        for members in together.values()
+    )
 
 
 def parameters_by_tensor(groups: Iterable[Group]) -> dict[Node, Group]:
@@ -77,33 +77,7 @@ def parameters_by_tensor(groups: Iterable[Group]) -> dict[Node, Group]:
     return {member: group for group in groups for member in group.members}
 
 
-def _group(
-    members: list[Node], moved: set[Node], grids: Mapping[Node, ActivationGrid], names: Mapping[Node, str]
-) -> Group:
-    first = members[0]
-    for other in members:
-        if grids[other] != grids[first]:
-            _conflict(names[first], grids[first], names[other], grids[other])
-    sources = tuple(member for member in members if member not in moved)
-    return Group(names[first], tuple(members), sources, grids[first])
-
-
-def _tensors(plan: Quantized) -> tuple[Node, ...]:
-    return (*(source for _, source in plan.edges), plan.tail)
-
-
 def _find(leader: Mapping[Node, Node], node: Node) -> Node:
     while leader[node] is not node:
         node = leader[node]
     return node
-
-
-def _conflict(first: str, grid: ActivationGrid, second: str, other: ActivationGrid) -> None:
-    raise ConfigError(
-        f"'{first}' ({_words(grid)}) and '{second}' ({_words(other)}) share quantization parameters on this target; "
-        "give both the same activations"
-    )
-
-
-def _words(grid: ActivationGrid) -> str:
-    return f"{'symmetric ' if grid.symmetric else ''}{grid.bits}-bit"

@@ -48,7 +48,7 @@ def insert_dynamic(module: GraphModule, plan: Quantized) -> None:
     for consumer, source in plan.edges:
         shape = source.meta["val"].shape
         block = [1] * (len(shape) - 1) + [int(shape[-1])]
-        call = _caller(module, consumer, [consumer])
+        call = _caller(module, consumer)
         chosen = call(
             torchao.choose_qparams_affine.default,
             (source, kind, block, dtype, grid.qmin, grid.qmax, None, torch.float32, dtype),
@@ -93,13 +93,11 @@ def _pair(
         user.replace_input_with(source, restored)
 
 
-def _caller(
-    module: GraphModule, before: Node, originals: Sequence[Node]
-) -> Callable[[Callable[..., Any], tuple[Any, ...]], Node]:
+def _caller(module: GraphModule, before: Node) -> Callable[[Callable[..., Any], tuple[Any, ...]], Node]:
     def call(target: Callable[..., Any], arguments: tuple[Any, ...]) -> Node:
         with module.graph.inserting_before(before):
             node = module.graph.call_function(target, arguments)
-        ir.adopt(node, originals)
+        ir.adopt(node, [before])
         return node
 
     return call

@@ -10,7 +10,6 @@ from edgewright import ir
 from edgewright.config.schema import WeightScheme
 from edgewright.errors import ConfigError
 from edgewright.gq.operators import channel_axis, weight_of
-from edgewright.gq.scheme import weight_words
 
 _VIEWS = ("view", "reshape", "slice")
 _DEQUANTIZE = ("dequantize_affine", "dequantize_per_channel", "dequantize_per_tensor")
@@ -119,8 +118,8 @@ def check(module: GraphModule, node: Node, scheme: WeightScheme) -> None:
         and (found.group is not None or channel_axis(node) == 0)
     )
     if not fits:
-        shown = weight_words(brought).replace(f"{brought.bits}-bit", f"{found.bits}-bit")
+        shown = str(brought).replace(f"{brought.bits}-bit", f"{found.bits}-bit")
         raise ConfigError(
-            f"module '{owner_of(node)}' brings {shown} from aq, the gq scheme asks for {weight_words(scheme)}; "
+            f"module '{owner_of(node)}' brings {shown} from aq, the gq scheme asks for {scheme}; "
             "make them equal, or say float for it under layers"
         )

@@ -14,7 +14,7 @@ from edgewright.datasets import Sample
 from edgewright.gq import calibration, sensitivity, validate
 from edgewright.gq.annotate import Annotation, annotate, scopes_of
 from edgewright.gq.annotate import Quantized as QuantizedOperator
-from edgewright.gq.collect import observe, one_thread, rows
+from edgewright.gq.collect import observe, rows
 from edgewright.gq.correction import correct, correctable, keep_if_better
 from edgewright.gq.encodings import (
     BiasCorrection,
@@ -33,6 +33,7 @@ from edgewright.gq.scheme import Resolved
 from edgewright.gq.weights import IntegerWeight, integer_weight
 from edgewright.progress import Progress, silent
 from edgewright.targets import Target
+from edgewright.threads import one_thread
 
 DRIFT_ROWS = 16
 """Calibration rows that the drift of modules is measured on."""
@@ -112,15 +113,15 @@ def _quantized(
     groups = solve(annotation, names)
     weighted = [plan for plan in annotation.quantized if plan.kernel.weights is not None]
     if encodings is not None:
-        encodings.check(groups, [owner_of(plan.node) or "" for plan in weighted])
-    inputs = [plan.node.args[0] for plan in weighted if plan.is_static]
-    averaged = [node for node in dict.fromkeys(inputs) if isinstance(node, Node)]
+        encodings.check(target, groups, {owner_of(plan.node) or "": plan.scheme.weights for plan in weighted})
+    biased = correctable(weighted)
+    averaged = list(dict.fromkeys(biased.values()))
     parameters, means = _parameters(module, groups, names, scheme, sample, encodings, progress, where, averaged)
     by_tensor = {
         member: (parameters[group.name][0], group.grid) for member, group in parameters_by_tensor(groups).items()
     }
     weights = {plan.node: _weight(module, plan, by_tensor, encodings) for plan in weighted}
-    shifted = {node: means[source] for node, source in correctable(weighted, weights).items()}
+    shifted = {node: means[source] for node, source in biased.items()}
     outputs = sensitivity.observed(module, names)
     corrections = correct(module, weights, shifted)
     _insert(module, annotation, by_tensor, weights)

@@ -1,6 +1,6 @@
 """What a scheme asks of each module."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -22,6 +22,9 @@ class ModuleScheme:
     weights: WeightScheme | None
     activations: ActivationScheme | None
     is_exempt: bool = False
+
+    def __str__(self) -> str:
+        return ", ".join(str(part) for part in (self.weights, self.activations) if part is not None)
 
 
 class Resolved:
@@ -64,24 +67,6 @@ class Resolved:
         if isinstance(found, WeightScheme):
             return ModuleScheme(found, self._activations)
         return ModuleScheme(None, None, is_exempt=True)
-
-
-def scheme_words(scheme: ModuleScheme) -> str:
-    """The scheme in a few words: `8-bit weights per channel, static 8-bit activations`."""
-    parts: Mapping[str, str] = {
-        "weights": "" if scheme.weights is None else weight_words(scheme.weights),
-        "activations": ""
-        if scheme.activations is None
-        else f"{scheme.activations.mode} {scheme.activations.bits}-bit activations",
-    }
-    return ", ".join(part for part in parts.values() if part)
-
-
-def weight_words(weights: WeightScheme) -> str:
-    """Weights of a scheme in a few words: `8-bit weights per channel`."""
-    group = f" of {weights.group}" if weights.group else ""
-    symmetry = "" if weights.symmetric else "asymmetric "
-    return f"{symmetry}{weights.bits}-bit weights per {weights.granularity}{group}"
 
 
 def _containing(scope: str) -> list[str]:

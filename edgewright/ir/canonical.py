@@ -5,9 +5,9 @@ from typing import Any, cast
 import torch
 from torch._subclasses import FakeTensor
 from torch.export import Dim, ExportedProgram
-from torch.export.graph_signature import InputKind
 
 from edgewright.ir.scope import canonical_stack, provenance
+from edgewright.ir.signature import user_inputs
 
 _KEPT = ("val", "nn_module_stack", "custom")
 
@@ -50,13 +50,9 @@ def example_inputs(
     A symbolic first dimension gets the size `batch`; the default is 2 because an export specializes on 0 and 1.
     The second value is `{0: Dim}` for an input whose batch dimension is dynamic, and `{}` for one that is static.
     """
-    names = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind is InputKind.USER_INPUT}
     dimension = Dim("batch", min=1)
     inputs, dynamic = [], []
-    for node in program.graph.nodes:
-        if node.op != "placeholder" or node.name not in names:
-            continue
-        value = node.meta["val"]
+    for value in user_inputs(program).values():
         symbolic = value.dim() > 0 and isinstance(value.shape[0], torch.SymInt)
         shape = [batch if isinstance(size, torch.SymInt) else int(size) for size in value.shape]
         inputs.append(torch.zeros(shape, dtype=value.dtype))

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from edgewright.ir.edit import user_input_names
 from edgewright.ir.scope import scope
+from edgewright.ir.signature import user_inputs
 
 
 def operator_name(target: Any) -> str:
@@ -23,12 +23,10 @@ def describe(program: ExportedProgram) -> dict[str, Any]:
     scopes: dict[str, Counter[str]] = {}
     for node in nodes:
         scopes.setdefault(scope(node), Counter())[operator_name(node.target)] += 1
-    inputs = user_input_names(program)
-    values = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
     outputs = next(node for node in program.graph.nodes if node.op == "output").args[0]
     return {
         "schema": 1,
-        "inputs": [{"name": name, **_signature(values[name])} for name in inputs],
+        "inputs": [{"name": name, **_signature(value)} for name, value in user_inputs(program).items()],
         "outputs": [_signature(node.meta["val"]) for node in outputs],
         "operators": dict(sorted(Counter(operator_name(node.target) for node in nodes).items())),
         "scopes": {path: dict(sorted(found.items())) for path, found in sorted(scopes.items())},

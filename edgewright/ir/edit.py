@@ -5,12 +5,14 @@ from typing import Any, cast
 
 import torch
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind
 from torch.fx import GraphModule, Node
 
 from edgewright.errors import InputError
 from edgewright.ir.canonical import canonicalize, example_inputs
 from edgewright.ir.scope import provenance
+
+_WANTED = "edgewright.wanted_names"
+"""Key of `module.meta`: the name wanted for each constant whose name was taken."""
 
 
 def unlift(program: ExportedProgram) -> GraphModule:
@@ -75,7 +77,8 @@ def constant(module: GraphModule, tensor: torch.Tensor, hint: str, before: Node)
     Args:
         module: an unlifted Program.
         tensor: the value; it is detached and made contiguous.
-        hint: the dotted name wanted, `conv1.weight`; a number is added where it is taken.
+        hint: the dotted name wanted, `conv1.weight`; where it is taken a number is added, which `relift` takes
+            off again when the tensor of that name is gone.
         before: the node that the new node precedes.
     """
     taken = set(_attributes(module))
@@ -91,6 +94,8 @@ def constant(module: GraphModule, tensor: torch.Tensor, hint: str, before: Node)
         owner = getattr(owner, part)
     value = tensor.detach().contiguous()
     owner.register_buffer(leaf, value)
+    if name != hint:
+        module.meta.setdefault(_WANTED, {})[name] = hint
     with module.graph.inserting_before(before):
         node = module.graph.get_attr(name)
     fake_mode = next((n.meta["val"].fake_mode for n in module.graph.nodes
@@ -99,17 +104,14 @@ def constant(module: GraphModule, tensor: torch.Tensor, hint: str, before: Node)
     return node
 
 
-def user_input_names(program: ExportedProgram) -> tuple[str, ...]:
-    """Names of the placeholders that a caller fills, in order."""
-    return tuple(spec.arg.name for spec in program.graph_signature.input_specs if spec.kind is InputKind.USER_INPUT)
-
-
 def _is_module(module: GraphModule, name: str) -> bool:
+    """Whether `name` is a submodule, or another attribute that a module has, like `to`."""
+    owner, _, leaf = name.rpartition(".")
     try:
-        module.get_submodule(name)
+        holder = module.get_submodule(owner)
     except AttributeError:
-        return False
-    return True
+        holder = torch.nn.Module()
+    return hasattr(holder, leaf)
 
 
 def _attributes(module: GraphModule) -> list[str]:
@@ -127,21 +129,18 @@ def _drop_unused(module: GraphModule) -> None:
 
 def _restore_names(module: GraphModule) -> None:
     """Give a constant that replaced a parameter the parameter's name, now that the old one is gone."""
+    wanted = module.meta.pop(_WANTED, {})
     names = set(_attributes(module))
-    for node in [node for node in module.graph.nodes if node.op == "get_attr"]:
-        old = str(node.target)
-        base, _, number = old.rpartition("_")
-        if not number.isdigit() or not base or base in names or _is_module(module, base) or old not in names:
+    for old in [str(node.target) for node in module.graph.nodes if node.op == "get_attr"]:
+        new = wanted.get(old)
+        if new is None or old not in names or new in names or _is_module(module, new):
             continue
         owner, _, leaf = old.rpartition(".")
         holder = module.get_submodule(owner)
-        new_leaf = leaf.rpartition("_")[0]
-        if not new_leaf:
-            continue
         value = getattr(holder, leaf)
         delattr(holder, leaf)
-        holder.register_buffer(new_leaf, value.detach())
+        holder.register_buffer(new.rpartition(".")[2], value)
         for user in module.graph.nodes:
             if user.op == "get_attr" and user.target == old:
-                user.target = base
-        names = (names - {old}) | {base}
+                user.target = new
+        names = (names - {old}) | {new}

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 from torch.export import Dim, ExportedProgram
 
-from edgewright.errors import InputError
+from edgewright.errors import InputError, first_line
 from edgewright.ir.canonical import canonicalize
 from edgewright.ir.functionalize import functionalize
+from edgewright.ir.inline_regions import inline_regions
 from edgewright.ir.operators import register
 from edgewright.ir.verify import verify
 
@@ -31,7 +32,7 @@ def export(module: nn.Module, inputs: Sequence[tuple[tuple[int, ...], torch.dtyp
     register()
     with _quiet():
         program = _dynamic_or_static(module, inputs, batch)
-    program = functionalize(program)
+    program = functionalize(inline_regions(program))
     for node in program.graph.nodes:
         node.meta.pop("custom", None)
     canonicalize(program)
@@ -61,9 +62,9 @@ def _dynamic_or_static(
         try:
             return _export(module, inputs, batch, None)
         except Exception as error:
-            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             where = _failing_module(module, error.__traceback__)
-            raise InputError(f"module '{where}' does not export: {type(error).__name__}: {reason}") from error
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise InputError(f"module '{where}' does not export: {reason}") from error
 
 
 def _export(

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import torch
 from torch.export import ExportedProgram
+from torch.export.pt2_archive._package import load_pt2
 
-from edgewright.errors import InputError
+from edgewright.errors import InputError, first_line
+from edgewright.ir import archive
 from edgewright.ir.operators import register
 from edgewright.ir.verify import verify
 
@@ -28,14 +30,17 @@ def read(path: Path) -> ExportedProgram:
     """The exported program in `path` as it is: a user's own, neither canonical nor verified.
 
     Raises:
-        InputError: the file is no exported program.
+        InputError: the file is no exported program, or opening it could run code.
     """
     register()
     try:
-        return torch.export.load(path)
+        archive.check(path)
+        # Not torch.export.load: it goes on to an older format, which is pickled, where this one cannot be read.
+        return load_pt2(str(path)).exported_programs["model"]
+    except InputError:
+        raise
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: not an exported program that this torch can read: {reason}") from error
+        raise InputError(f"{path}: not an exported program that this torch can read: {first_line(error)}") from error
 
 
 def load(path: Path) -> ExportedProgram:

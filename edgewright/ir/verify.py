@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+from torch.utils._pytree import tree_leaves
 
 from edgewright.errors import InputError
 from edgewright.ir.operators import NAMESPACES
@@ -15,7 +17,9 @@ _SHAPE_ARITHMETIC = (operator.getitem, operator.add, operator.sub, operator.mul,
 
 
 def verify(program: ExportedProgram) -> None:
-    """Check that `program` is functional, of known operators and of static rank, and that every node has a scope.
+    """Check that `program` is functional, of known operators, and that every node has a scope.
+
+    Sizes of tensors are fixed but for the batch: they may depend on nothing that is only known when it runs.
 
     Raises:
         InputError: naming the first operator that breaks an invariant, its module, and all further ones by count.
@@ -46,6 +50,9 @@ def _broken_node(node: Node) -> Iterator[str]:
             yield f"{where} writes to its input"
     elif node.target not in _SHAPE_ARITHMETIC and not _is_symbolic(node):
         yield f"{where} is not an ATen or quantization operator"
+    if any(isinstance(value, torch.Tensor) and free_unbacked_symbols(value)
+           for value in tree_leaves(node.meta.get("val"))):
+        yield f"{where} gives a tensor whose size depends on the data; a device needs fixed sizes"
     if not node.meta.get("nn_module_stack"):
         yield f"node {node.name} ({node.target}) has no module scope"
     if "stack_trace" in node.meta:

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from edgewright.config import ModelEntry
+from edgewright.config.places import is_hub_id
 from edgewright.errors import ConfigError
 
 
@@ -27,13 +28,9 @@ def check(entry: ModelEntry, where: str, workspace: Path) -> None:
         value = getattr(entry, key)
         if value is not None and not (workspace / value).is_file():
             raise ConfigError(f"{where}.{key}: no such file: {value}")
-    if entry.source is not None and _is_path(entry.source) and not (workspace / entry.source).is_dir():
-        raise ConfigError(f"{where}.source: no such folder: {entry.source}")
-
-
-def _is_path(source: str) -> bool:
-    # A hub id has at most one slash.
-    return source.startswith((".", "/")) or source.count("/") > 1
+    source = entry.source
+    if source is not None and not (workspace / source).is_dir() and not is_hub_id(source, workspace):
+        raise ConfigError(f"{where}.source: no such folder: {source}")
 
 
 def locate(factory: str, workspace: Path) -> Path | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from edgewright.errors import ConfigError, InputError, nearest
+from edgewright.errors import ConfigError, InputError, first_line, nearest
 from edgewright.models.check import locate
 
 
@@ -16,7 +16,7 @@ def build(factory: str, workspace: Path) -> nn.Module:
 
     Raises:
         ConfigError: the module or the function does not exist.
-        InputError: the factory fails, or returns something else than a module.
+        InputError: the factory or its module fails, or it returns something else than a torch module.
     """
     locate(factory, workspace)
     name, _, function = factory.partition(":")
@@ -26,17 +26,25 @@ def build(factory: str, workspace: Path) -> nn.Module:
     try:
         module = import_module(name)
     except ModuleNotFoundError as error:
-        raise ConfigError(f"factory '{factory}': {error}") from error
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise ConfigError(f"factory '{factory}': {error}") from error
+        raise _failed(factory, error) from error
+    except Exception as error:
+        raise _failed(factory, error) from error
     if not hasattr(module, function):
         public = [key for key in vars(module) if not key.startswith("_")]
         raise ConfigError(f"factory '{factory}': {name} has no '{function}'{nearest(function, public)}")
     try:
         net = getattr(module, function)()
     except Exception as error:
-        raise InputError(f"factory '{factory}' failed: {type(error).__name__}: {error}") from error
+        raise _failed(factory, error) from error
     if not isinstance(net, nn.Module):
         raise InputError(f"factory '{factory}' returned a {type(net).__name__}, not a torch.nn.Module")
     return net.eval().requires_grad_(False)
+
+
+def _failed(factory: str, error: Exception) -> InputError:
+    return InputError(f"factory '{factory}' failed: {type(error).__name__}: {first_line(error)}")
 
 
 def input_name(net: nn.Module) -> str:

@@ -1,28 +1,31 @@
 """Hugging Face folders and hub ids, through transformers."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MethodType
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from edgewright.config import ModelEntry
-from edgewright.errors import InputError
+from edgewright.errors import InputError, first_line
 from edgewright.files import read_json
 from edgewright.models import weights
 from edgewright.models.spec import InputSpec
 
 _KEPT = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+_NOT_DONE = ("do_center_crop", "crop_pct", "do_pad", "do_flip_channel_order")
+_BILINEAR = 2
 _CLASSES = {
     "language-modeling": ("AutoModelForCausalLM", "input_ids"),
     "image-classification": ("AutoModelForImageClassification", "pixel_values"),
 }
 
 
-def fetch(entry: ModelEntry, source: str, folder: Path) -> None:
+def fetch(source: str, folder: Path) -> None:
     """Copy the Hugging Face folder or hub snapshot `source` into `folder`.
 
     Raises:
@@ -46,9 +49,8 @@ def _snapshot(source: str) -> Path:
     try:
         return Path(snapshot_download(source, allow_patterns=list(_KEPT)))
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
         raise InputError(f"{source}: no such folder, and the Hugging Face hub did not give it"
-                         f" (no network, or no such id): {reason}") from error
+                         f" (no network, or no such id): {first_line(error)}") from error
 
 
 def load(folder: Path, task: str, prepare: Callable[[nn.Module], None] | None = None) -> nn.Module:
@@ -70,17 +72,32 @@ def load(folder: Path, task: str, prepare: Callable[[nn.Module], None] | None = 
     factory = getattr(transformers, class_name)
     try:
         if prepare is None:
-            module = factory.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, local_files_only=True)
+            module, info = factory.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )  # fmt: skip
+            _check_complete(info, folder)
         else:
             config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
             module = factory.from_config(config, dtype=torch.float32)
             prepare(module)
             weights.fit(module, weights.read(folder / "model.safetensors"), str(folder / "model.safetensors"))
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise InputError(f"{folder}: transformers cannot load it: {str(error).strip().splitlines()[0]}") from error
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise InputError(f"{folder}: transformers cannot load it: {first_line(error)}") from error
     module.eval().requires_grad_(False)
     _return_logits(module, argument)
     return module
+
+
+def _check_complete(info: Mapping[str, Collection[Any]], folder: Path) -> None:
+    # transformers fills up what does not fit with random numbers.
+    for name, given, own in info["mismatched_keys"]:
+        raise InputError(f"{folder}: does not fit the model: '{name}' has shape {list(given)}, the model's"
+                         f" has {list(own)}")
+    for key, fault in (("missing_keys", "is missing"), ("unexpected_keys", "is unknown")):
+        names = sorted(info[key])
+        if names:
+            raise InputError(f"{folder}: does not fit the model: tensor '{names[0]}' {fault} ({len(names)} in all)")
 
 
 def _return_logits(module: Any, argument: str) -> None:
@@ -116,18 +133,29 @@ def vocabulary(folder: Path) -> int | None:
 
 
 def preprocess(folder: Path) -> dict[str, Any] | None:
-    """Resize, scale, mean and std of the folder's preprocessor_config.json, or None without one."""
+    """Resize, scale, mean and std of the folder's preprocessor_config.json, or None without one.
+
+    Raises:
+        InputError: it does what `preprocess` of params.yaml cannot say.
+    """
     path = folder / "preprocessor_config.json"
     if not path.is_file():
         return None
     raw = read_json(path)
+    resizes = raw.get("do_resize", True)
+    unknown = [key for key in _NOT_DONE if raw.get(key)]
+    if resizes and raw.get("resample", _BILINEAR) != _BILINEAR:
+        unknown.append(f"resample {raw['resample']}")
+    if unknown:
+        raise InputError(f"{path}: {', '.join(unknown)}: an image is only resized, bilinear, and normalized;"
+                         " give preprocess in params.yaml")
     size = raw.get("size", {})
     height = size.get("height", size.get("shortest_edge")) if isinstance(size, dict) else size
     width = size.get("width", height) if isinstance(size, dict) else size
     scale = raw.get("rescale_factor", 1 / 255) if raw.get("do_rescale", True) else 1.0
     normalized = raw.get("do_normalize", True)
     return {
-        "resize": [height, width] if height else None,
+        "resize": [height, width] if resizes and height else None,
         "scale": scale,
         "mean": raw.get("image_mean", [0.0]) if normalized else [0.0],
         "std": raw.get("image_std", [1.0]) if normalized else [1.0],

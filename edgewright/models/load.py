@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from edgewright import ir
@@ -28,11 +27,13 @@ class LoadedModel:
             leading batch dimension, and returns one tensor of logits.
         spec: the content of `model.json`.
         folder: where it was loaded from.
+        batch: the batch size of an exported program that admits only one, else None.
     """
 
     module: nn.Module
     spec: ModelSpec
     folder: Path
+    batch: int | None = None
 
 
 def fetch(entry: ModelEntry, folder: Path, workspace: Path) -> ModelSpec:
@@ -42,22 +43,22 @@ def fetch(entry: ModelEntry, folder: Path, workspace: Path) -> ModelSpec:
         ConfigError: the factory does not exist.
         InputError: the weights do not fit or are not finite, or the model does not export.
     """
+    batch = None
     if entry.source is not None:
         local = workspace / entry.source
-        huggingface.fetch(entry, str(local) if local.is_dir() else entry.source, folder)
+        huggingface.fetch(str(local) if local.is_dir() else entry.source, folder)
         module = huggingface.load(folder, entry.task)
         inputs = huggingface.inputs(folder, entry)
     elif entry.factory is not None and entry.weights is not None and entry.input is not None:
         module = factory.build(entry.factory, workspace)
-        tensors = weights.read(workspace / entry.weights)
-        weights.fit(module, tensors, entry.weights)
-        save_file({name: value.contiguous() for name, value in sorted(tensors.items())}, folder / WEIGHTS)
+        weights.fit(module, weights.read(workspace / entry.weights), entry.weights)
+        weights.write(module.state_dict(), folder / WEIGHTS)
         inputs = (InputSpec(factory.input_name(module), entry.input.shape, entry.input.dtype),)
     else:
         path = workspace / str(entry.program)
         if not path.is_file():
             raise InputError(f"{path}: no such exported program")
-        module, inputs = _from_program(path)
+        module, inputs, batch = _from_program(path)
         shutil.copyfile(path, folder / PROGRAM)
     distinct = {tensor.data_ptr(): tensor for tensor in module.parameters()}
     for name, tensor in module.named_parameters():
@@ -68,13 +69,12 @@ def fetch(entry: ModelEntry, folder: Path, workspace: Path) -> ModelSpec:
         task=entry.task,
         inputs=inputs,
         parameters=sum(tensor.numel() for tensor in distinct.values()),
-        float_bytes=4 * sum(tensor.numel() for tensor in distinct.values()),
         labels=entry.labels,
         vocabulary=huggingface.vocabulary(folder) if entry.task == "language-modeling" and entry.source else None,
         factory=entry.factory,
         preprocess=_preprocess(entry, folder),
     )
-    export(LoadedModel(module, spec, folder), entry.export.batch)
+    export(LoadedModel(module, spec, folder, batch), entry.export.batch)
     spec.write(folder)
     return spec
 
@@ -88,6 +88,7 @@ def load(folder: Path, workspace: Path = Path()) -> LoadedModel:
     """
     spec = ModelSpec.read(folder)
     is_checkpoint = (folder / quantized.FILE).is_file()
+    batch = None
     if spec.kind == "huggingface":
         prepare = partial(quantized.prepare, folder=folder) if is_checkpoint else None
         module = huggingface.load(folder, spec.task, prepare)
@@ -97,8 +98,8 @@ def load(folder: Path, workspace: Path = Path()) -> LoadedModel:
             quantized.prepare(module, folder)
         weights.fit(module, weights.read(folder / WEIGHTS), str(folder / WEIGHTS))
     else:
-        module, _ = _from_program(folder / PROGRAM)
-    return LoadedModel(module, spec, folder)
+        module, _, batch = _from_program(folder / PROGRAM)
+    return LoadedModel(module, spec, folder, batch)
 
 
 def export(model: LoadedModel, batch: int = 1) -> torch.export.ExportedProgram:
@@ -107,22 +108,23 @@ def export(model: LoadedModel, batch: int = 1) -> torch.export.ExportedProgram:
     return ir.export(model.module, shapes, batch)
 
 
-def _from_program(path: Path) -> tuple[nn.Module, tuple[InputSpec, ...]]:
+def _from_program(path: Path) -> tuple[nn.Module, tuple[InputSpec, ...], int | None]:
     program = ir.read(path)
-    names = ir.user_input_names(program)
-    values = {node.name: node.meta["val"] for node in program.graph.nodes if node.op == "placeholder"}
+    values = ir.user_inputs(program)
     inputs = []
-    for name in names:
-        value = values[name]
+    for name, value in values.items():
         if any(isinstance(size, torch.SymInt) for size in value.shape[1:]):
             raise InputError(f"{path}: input '{name}' has a dynamic dimension beside the batch; export it static")
         shape = tuple(int(size) for size in value.shape[1:])
         inputs.append(InputSpec(name, shape, str(value.dtype).removeprefix("torch.")))
-    return ir.unlift(program), tuple(inputs)
+    sizes = [value.shape[0] for value in values.values() if value.dim()]
+    batch = next((size for size in sizes if isinstance(size, int)), None)
+    return ir.unlift(program), tuple(inputs), batch
 
 
 def _preprocess(entry: ModelEntry, folder: Path) -> dict[str, object]:
-    if "preprocess" not in entry.model_fields_set and entry.source is not None:
+    is_described = entry.source is not None and entry.task == "image-classification"
+    if is_described and "preprocess" not in entry.model_fields_set:
         described = huggingface.preprocess(folder)
         if described is not None:
             return described

@@ -73,13 +73,6 @@ class _Quantized(nn.Module):
         self.weight_scale = weight.scale.to(torch.float32).contiguous()
         self.weight_zero_point = weight.zero_point.contiguous()
 
-    def integers(self) -> QuantizedWeight:
-        """The weight as a matrix of integers [out, columns] with its parameters."""
-        matrix = cast(Tensor, self.weight).reshape(self.format.shape[0], -1)[:, : self.format.columns]
-        return QuantizedWeight(
-            matrix, cast(Tensor, self.weight_scale), cast(Tensor, self.weight_zero_point), self.format.grid
-        )
-
     def dequantized(self) -> Tensor:
         """The float weight of shape `format.stored`, one dequantize operator of the graph."""
         grid, stored = self.format.grid, self.format.stored

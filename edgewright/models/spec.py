@@ -27,7 +27,6 @@ class ModelSpec:
 
     Attributes:
         parameters: number of distinct scalars in its parameters; tied weights count once.
-        float_bytes: size of the parameters in bytes as float32.
         vocabulary: number of token ids of a language model, else None.
         preprocess: resize, scale, mean and std for images, as in params.yaml.
         factory: `package.module:function` for a model that a factory builds, else None.
@@ -37,15 +36,19 @@ class ModelSpec:
     task: str
     inputs: tuple[InputSpec, ...]
     parameters: int
-    float_bytes: int
     labels: tuple[str, ...] = ()
     vocabulary: int | None = None
     factory: str | None = None
     preprocess: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def float_bytes(self) -> int:
+        """Size of the parameters in bytes as float32."""
+        return 4 * self.parameters
+
     def write(self, folder: Path) -> None:
         """Write `model.json` into `folder`."""
-        write_json(folder / FILE, {"schema": 1, **asdict(self)})
+        write_json(folder / FILE, {"schema": 1, **asdict(self), "float_bytes": self.float_bytes})
 
     @staticmethod
     def read(folder: Path) -> "ModelSpec":
@@ -61,6 +64,6 @@ class ModelSpec:
         inputs = tuple(InputSpec(item["name"], tuple(item["shape"]), item["dtype"]) for item in raw["inputs"])
         return ModelSpec(
             kind=raw["kind"], task=raw["task"], inputs=inputs, parameters=raw["parameters"],
-            float_bytes=raw["float_bytes"], labels=tuple(raw["labels"]), vocabulary=raw["vocabulary"],
-            factory=raw["factory"], preprocess=raw["preprocess"],
+            labels=tuple(raw["labels"]), vocabulary=raw["vocabulary"], factory=raw["factory"],
+            preprocess=raw["preprocess"],
         )

@@ -1,12 +1,13 @@
-"""Read weights without running code."""
+"""Read weights without running code, and write them."""
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from edgewright.errors import InputError
@@ -35,6 +36,18 @@ def read(path: Path) -> Tensors:
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise InputError(f"{path}: expected a state dict, a mapping of names to tensors")
     return cast(Tensors, tensors)
+
+
+def write(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file; of tied tensors only the first name is kept."""
+    distinct: Tensors = {}
+    seen: set[tuple[int, torch.Size, tuple[int, ...]]] = set()
+    for name, tensor in tensors.items():
+        key = (tensor.data_ptr(), tensor.shape, tensor.stride())
+        if key not in seen or tensor.numel() == 0:
+            distinct[name] = tensor.contiguous()
+        seen.add(key)
+    save_file(distinct, path, metadata=metadata)
 
 
 def fit(module: nn.Module, tensors: Tensors, where: str) -> None:

@@ -14,10 +14,14 @@ FILE = "edgewright-profile.lock"
 def exclusive() -> Iterator[None]:
     """Wait until no other process profiles, and keep them waiting until the block ends.
 
-    The lock dies with its process; the file stays.
+    The lock dies with its process; the file stays, for all users of the machine.
     """
     path = Path(tempfile.gettempdir()) / FILE
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    with contextlib.suppress(FileExistsError):
+        path.touch(exist_ok=False)
+        path.chmod(0o644)
+    # For reading only: the file may be another user's.
+    handle = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -41,8 +41,10 @@ def measure(
         compiler's internal estimates, and `threads`, `runs` and `host` are null.
     """
     adapter = targets.adapter(target)
-    if adapter.ESTIMATE:
-        return _estimated(adapter.estimate(folder), folder)
+    name, package = adapter.SOURCE
+    source = f"{name} {load(folder)['versions'][package]}"
+    if target.estimate:
+        return _estimated(adapter.estimate(folder), source)
     with exclusive():
         run = adapter.session(folder, target, threads)
         run_float = adapter.session(float_folder, target, threads) if float_folder is not None else None
@@ -57,12 +59,10 @@ def measure(
             "compiled": peak_memory(folder, target, inputs, threads=threads),
             "float": peak_memory(float_folder, target, inputs, threads=threads) if float_folder else None,
         }
-    versions = load(folder)["versions"]
-    package = "onnxruntime" if "onnxruntime" in versions else "executorch"
     return {
         "schema": _SCHEMA,
         "estimate": False,
-        "source": f"{package} {versions[package]} on this machine",
+        "source": f"{source} on this machine",
         "threads": threads,
         "runs": runs,
         "host": describe(),
@@ -75,13 +75,12 @@ def measure(
     }
 
 
-def _estimated(found: dict[str, Any], folder: Path) -> dict[str, Any]:
-    versions = load(folder)["versions"]
+def _estimated(found: dict[str, Any], source: str) -> dict[str, Any]:
     clock = found["clock_hz"] / 1e6
     return {
         "schema": _SCHEMA,
         "estimate": True,
-        "source": f"Vela {versions['ethos-u-vela']}, internal compiler estimate at {clock:.0f} MHz",
+        "source": f"{source}, internal compiler estimate at {clock:.0f} MHz",
         "threads": None,
         "runs": None,
         "host": None,

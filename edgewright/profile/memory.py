@@ -1,6 +1,7 @@
 """Peak memory that an artifact adds to a process that has its runtime loaded."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgewright import targets
 from edgewright.errors import InputError
+from edgewright.processes import PARENT, die_with_parent
 
 _RUNS = 3
 _RESET_PEAK = "5"
@@ -29,7 +31,8 @@ def peak_memory(folder: Path, target: targets.Target, inputs: tuple[NDArray[Any]
         arrays = Path(name) / "inputs.npz"
         np.savez(arrays, *inputs)
         command = [sys.executable, "-m", __name__, str(folder.resolve()), target.name, str(threads), str(arrays)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        environment = {**os.environ, PARENT: str(os.getpid())}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise InputError(f"{folder.name}: measuring memory failed: {lines[-1]}")
@@ -60,4 +63,5 @@ def _child(folder: Path, name: str, threads: int, arrays: Path) -> int:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     print(_child(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])))

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
+from edgewright.config import Accept
 from edgewright.errors import ConfigError, nearest
 from edgewright.report.format import budget_text
 from edgewright.report.types import BudgetRecord, IntervalRecord
-
-BUDGETS = ("metric_drop", "size_bytes", "memory_bytes", "sram_bytes", "flash_bytes", "latency_ms")
 
 
 def check(accept: Mapping[str, float], figures: Mapping[str, float | None]) -> tuple[BudgetRecord, ...]:
@@ -22,8 +21,9 @@ def check(accept: Mapping[str, float], figures: Mapping[str, float | None]) -> t
     """
     records = []
     for name in sorted(accept):
-        if name not in BUDGETS:
-            raise ConfigError(f"accept: no budget '{name}'{nearest(name, BUDGETS)}; known: {', '.join(BUDGETS)}")
+        if name not in Accept.model_fields:
+            known = tuple(Accept.model_fields)
+            raise ConfigError(f"accept: no budget '{name}'{nearest(name, known)}; known: {', '.join(known)}")
         value = figures.get(name)
         met = value is not None and value <= accept[name]
         records.append(BudgetRecord(name=name, limit=accept[name], value=value, met=met))

@@ -37,6 +37,6 @@ def worse_percent(variant: Variant, stage: str) -> float | None:
 
 
 def fewer_samples(variant: Variant) -> bool:
-    """Whether the compiled artifact was run on other samples than the rows above it (a simulator is slow)."""
-    first, compiled = row(variant, "float"), row(variant, "compile")
-    return bool(first and compiled and compiled.metric is not None and variant.metric.base != first.metric)
+    """Whether the compiled artifact was run on fewer samples than the rows above it (a simulator is slow)."""
+    samples, float_samples = variant.details.samples, variant.details.float_samples
+    return samples is not None and float_samples is not None and samples < float_samples

@@ -146,6 +146,7 @@ def _collect(files: VariantFiles) -> Variant:
             better=metric_type.better,
             unit=metric_type.unit,
             samples=compiled["metric"]["samples"] if compiled else None,
+            float_samples=base["metric"]["samples"] if base else None,
             synthetic=bool((compiled or base or {}).get("synthetic")),
             runtime=compiled["runtime"] if compiled else None,
             metrics=details.metric_pairs(base, compiled),

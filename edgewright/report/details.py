@@ -1,7 +1,7 @@
 """What a variant's page shows beyond its summary, from the JSON files of the stages."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from edgewright.report.types import (
     CompileRecord,
@@ -92,30 +92,26 @@ def compiled(manifest: Json | None) -> CompileRecord | None:
 
 def modules(layers: Json | None, sensitivity: Json | None) -> tuple[ModuleRecord, ...]:
     """The ten modules with the most drift, worst first: gq's view of the whole, else aq's of the weights."""
-    records: list[ModuleRecord] = []
-    for item in (sensitivity or {}).get("modules") or ():
-        records.append(
-            ModuleRecord(
-                scope=item["scope"],
-                operator=item.get("operator"),
-                snr_db=item.get("snr_db"),
-                mse=item.get("mse"),
-                source="gq",
-            )
-        )
-    if not records:
-        for item in (layers or {}).get("modules") or ():
-            records.append(
-                ModuleRecord(
-                    scope=item["module"],
-                    operator=item.get("class"),
-                    snr_db=item.get("output_snr_db"),
-                    mse=item.get("output_mse"),
-                    source="aq",
-                )
-            )
+    records = _modules("gq", sensitivity, "scope", "operator", "snr_db", "mse")
+    records = records or _modules("aq", layers, "module", "class", "output_snr_db", "output_mse")
     exact = float("inf")
     return tuple(sorted(records, key=lambda item: (exact if item.snr_db is None else item.snr_db, item.scope))[:SHOWN])
+
+
+def _modules(
+    source: Literal["aq", "gq"], raw: Json | None, scope: str, operator: str, snr_db: str, mse: str
+) -> list[ModuleRecord]:
+    """The modules in a stage's file, whose names for the fields are given."""
+    return [
+        ModuleRecord(
+            scope=item[scope],
+            operator=item.get(operator),
+            snr_db=item.get(snr_db),
+            mse=item.get(mse),
+            source=source,
+        )
+        for item in (raw or {}).get("modules") or ()
+    ]
 
 
 def rewrites(firings: Json | None) -> RewritesRecord | None:

@@ -56,11 +56,8 @@ def page(report: Report) -> str:
         heat=heat,
         short=short,
         notes=notes,
-        fewer=changes.fewer_samples,
     )
-    return environment.get_template("page.html.j2").render(
-        models=_models(report), totals=totals(report), variants=report.variants
-    )
+    return environment.get_template("page.html.j2").render(models=_models(report), totals=totals(report))
 
 
 def short(variant: Variant) -> str:

@@ -29,19 +29,18 @@ class Scale:
         return _log_ticks(self.low, self.high) if self.log else _linear_ticks(self.low, self.high)
 
 
-def fitted(values: Iterable[float], start: float, end: float, *, may_be_log: bool = True) -> Scale:
+def fitted(values: Iterable[float], start: float, end: float) -> Scale:
     """A scale that holds all `values` with some room; logarithmic where they span more than a factor of 4.
 
     Args:
         values: finite; none at all gives 0 to 1.
         start: position of the low end; `end`: of the high end.
-        may_be_log: False keeps it linear.
     """
     known = sorted(values)
     if not known:
         return Scale(0.0, 1.0, start, end, log=False)
     low, high = known[0], known[-1]
-    if may_be_log and low > 0 and high / low > _LOG_FROM:
+    if low > 0 and high / low > _LOG_FROM:
         room = (high / low) ** _PADDING
         return Scale(low / room, high * room, start, end, log=True)
     room = (high - low) * _PADDING

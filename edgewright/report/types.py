@@ -1,4 +1,4 @@
-"""The records of `reports/report.json`, the interface that others read; `schema.json` is made from them."""
+"""The records of `reports/report.json`, the interface that others read; a test holds `schema.json` equal to theirs."""
 
 from typing import Literal
 
@@ -189,6 +189,7 @@ class DetailsRecord(Record):
     better: Literal["lower", "higher"]
     unit: str
     samples: int | None
+    float_samples: int | None
     synthetic: bool
     runtime: str | None
     metrics: dict[str, PairRecord]

@@ -43,11 +43,11 @@ class Grid:
         """Groups in a row of `columns`."""
         return -(-columns // self.width(columns))
 
-    def split(self, matrix: Tensor, fill: float = 0.0) -> Tensor:
-        """`matrix` [rows, columns] as [rows, groups, width], a ragged last group filled up with `fill`."""
+    def split(self, matrix: Tensor) -> Tensor:
+        """`matrix` [rows, columns] as [rows, groups, width], a ragged last group filled up with zeros."""
         rows, columns = matrix.shape
         missing = self.groups(columns) * self.width(columns) - columns
-        full = functional.pad(matrix, (0, missing), value=fill) if missing else matrix
+        full = functional.pad(matrix, (0, missing)) if missing else matrix
         return full.reshape(rows, -1, self.width(columns))
 
     def join(self, split: Tensor, columns: int) -> Tensor:

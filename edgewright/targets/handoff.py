@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from edgewright.files import read_json, write_json
+from edgewright.files import write_json
 from edgewright.models.spec import ModelSpec
+from edgewright.targets import manifest
 
 FILE = "handoff.json"
 
@@ -14,14 +15,14 @@ def write(folder: Path, spec: ModelSpec) -> None:
     It holds the task, the inputs and outputs with their quantization parameters, the preprocessing
     (`((x * scale) - mean) / std` on RGB values 0 to 255 for images) and the labels in the order of the logits.
     """
-    manifest = read_json(folder / "manifest.json")
+    compiled = manifest.load(folder)
     write_json(folder / FILE, {
         "schema": 1,
-        "artifact": manifest["artifact"],
-        "sha256": manifest["sha256"],
+        "artifact": compiled["artifact"],
+        "sha256": compiled["sha256"],
         "task": spec.task,
-        "inputs": manifest["inputs"],
-        "outputs": manifest["outputs"],
+        "inputs": compiled["inputs"],
+        "outputs": compiled["outputs"],
         "preprocess": dict(spec.preprocess) if spec.task == "image-classification" else None,
         "labels": list(spec.labels),
         "vocabulary": spec.vocabulary,

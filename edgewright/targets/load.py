@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from edgewright.errors import ConfigError, nearest
+from edgewright.files import read_yaml
 from edgewright.targets.schema import Operator, Target
 
 _FOLDER = Path(__file__).parent
@@ -55,15 +56,14 @@ def read(file: Path, families: Path) -> Target:
         raise ConfigError(f"{file.name}: kernels and operators must be mappings")
     values["operators"] = {op: _with_kernels(file, op, entry, kernels) for op, entry in operators.items()}
     try:
-        return Target.model_validate({**values, "name": file.stem, "family": family})
+        return Target.model_validate({**values, "name": file.stem})
     except ValidationError as error:
         raise ConfigError(_line(file, error)) from None
 
 
 def _yaml(file: Path) -> dict[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        values = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)
+        values = read_yaml(file)
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{file.name}: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):

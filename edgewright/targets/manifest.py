@@ -1,12 +1,11 @@
 """What was compiled: the record beside an artifact that lets a person integrate it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from edgewright.files import read_json, sha256_file, write_json
+from edgewright.files import read_json, write_json
 
 FILE = "manifest.json"
 
@@ -54,31 +53,6 @@ class Manifest:
     def save(self, folder: Path) -> None:
         """Write `manifest.json` into `folder`."""
         write_json(folder / FILE, {"schema": 1, **asdict(self)})
-
-
-def describe(
-    artifact: Path,
-    target: tuple[str, str],
-    packages: Sequence[str],
-    **facts: Any,
-) -> Manifest:
-    """The manifest of an artifact file.
-
-    Args:
-        artifact: the file that is deployed.
-        target: name of the target and of its toolchain.
-        packages: distributions whose versions shaped the bytes.
-        facts: the remaining fields of `Manifest`.
-    """
-    return Manifest(
-        target=target[0],
-        toolchain=target[1],
-        artifact=artifact.name,
-        sha256=sha256_file(artifact),
-        size_bytes=artifact.stat().st_size,
-        versions={name: version(name).partition("+")[0] for name in packages},
-        **facts,
-    )
 
 
 def load(folder: Path) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from edgewright.targets.toolchain import adapter as adapter_of
 
 _IMAGE, _ROWS, _HEADS = (1, 8, 8, 8), (1, 16, 32), (1, 2, 16, 32)
 _CHANNEL = torch.full((8,), 0.5)
+_FLOAT = "float"
+_MOST_STEPS, _MOST_ULPS = 2.0, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,11 @@ class Probe:
     left: tuple[str, ...]
     steps: float
 
+    @property
+    def holds(self) -> bool:
+        """Whether the line is true: nothing is left, and the artifact is within 2 steps, or 4 ulps in float."""
+        return not self.left and self.steps <= (_MOST_ULPS if self.kernel == _FLOAT else _MOST_STEPS)
+
 
 def forms(operator: Operator) -> list[Kernel | None]:
     """The forms that a line of the map claims: each quantized one, and None for float."""
@@ -134,7 +141,7 @@ def probe(target: Target, op: str, kernel: Kernel | None, folder: Path) -> Probe
     left = tuple(
         f"{item.operator}: {item.reason}" for item in manifest.not_delegated if item.operator not in border
     )
-    return Probe(op, kernel.name if kernel else "float", left, float(np.abs(output - expected).max()) / unit)
+    return Probe(op, kernel.name if kernel else _FLOAT, left, float(np.abs(output - expected).max()) / unit)
 
 
 def one_operator(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 Granularity = Literal["tensor", "channel", "group"]
 
@@ -31,7 +31,7 @@ class KernelActivations(Entry):
 
     `static` parameters are constants of the program, per tensor; `dynamic` ones are chosen at run time,
     per token where `granularity` says so. `dtype` is what the device stores: programs carry int8 or int16,
-    the adapter of a uint8 device shifts them by 128, which is exact.
+    the adapter of a uint8 device shifts them by 128, which is exact. `dtype` and `granularity` are for people.
     """
 
     bits: Literal[8, 16]
@@ -44,7 +44,7 @@ class KernelActivations(Entry):
 class Kernel(Entry):
     """One quantized form of an operator; `weights` is null for an operator without weights.
 
-    `bias` is what the device adds to the accumulator. The program's bias stays float: where the device
+    `bias` is what the device adds to the accumulator, for people. The program's bias stays float: where the device
     wants int32, the adapter rounds it to steps of (input scale x weight scale).
     """
 
@@ -74,7 +74,7 @@ class Operator(Entry):
         fuses: operators that run inside this one when they are its only user: no Q/DQ between.
         absorbs: operators that run inside this one when they alone produce its first input and have no other
             user: no Q/DQ between, the quantized input is theirs.
-        limit: what the operator must look like for the device to take it, in words; empty if anything goes.
+        limit: for people, what the operator must look like for the device to take it; empty if anything goes.
     """
 
     runs_float: bool = Field(False, alias="float")
@@ -84,26 +84,12 @@ class Operator(Entry):
     absorbs: tuple[str, ...] = ()
     limit: str = ""
 
-    @property
-    def takes_weights(self) -> bool:
-        """Whether one of its quantized forms has integer weights."""
-        return any(kernel.weights is not None for kernel in self.quantized)
-
-
-class Board(Entry):
-    """Memory of the device in bytes, where the target names one device; budgets of a variant default to it."""
-
-    sram_bytes: PositiveInt | None = None
-    flash_bytes: PositiveInt | None = None
-    latency_ms: PositiveFloat | None = None
-
 
 class Target(Entry):
     """A device and its toolchain.
 
     Attributes:
         name: name of the file.
-        family: name of the family file that it extends, or its own name.
         toolchain: module of `edgewright.targets.adapters` that compiles for it.
         float_build: a float program can be compiled, and is the baseline of ratios.
         estimate: latency and memory are the compiler's estimates; the artifact is simulated, not run.
@@ -113,14 +99,12 @@ class Target(Entry):
     """
 
     name: str
-    family: str
     toolchain: str
     description: str
     float_build: bool
     estimate: bool = False
     prefers: Mapping[str, str] = {}
     options: Mapping[str, str] = {}
-    board: Board = Board()
     operators: Mapping[str, Operator]
 
     def operator(self, op: str) -> Operator | None:

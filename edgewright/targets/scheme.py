@@ -36,14 +36,12 @@ def check_scheme(target: Target, scheme: GqScheme, where: str) -> None:
         return
     overrides = {key: value for key, value in scheme.layers.items() if isinstance(value, WeightScheme)}
     for key, weights in {"": scheme.weights, **overrides}.items():
-        if not any(
-            find_kernel(operator, weights, scheme.activations)
-            for operator in target.operators.values()
-            if operator.takes_weights or weights is None
-        ):
+        asked = [part for part in (weights, scheme.activations) if part is not None]
+        if not any(find_kernel(operator, weights, scheme.activations) for operator in target.operators.values()):
             raise ConfigError(
-                f"{where}{f'.layers.{key}' if key else ''}: target {target.name} cannot run linear with "
-                f"{_words(weights, scheme.activations)}; it can do: {_choices(target)}"
+                f"{where}{f'.layers.{key}' if key else ''}: target {target.name} cannot run "
+                f"{_operator(weights, scheme.activations)} with {' and '.join(map(str, asked))}; it can do: "
+                f"{_choices(target)}"
             )
 
 
@@ -69,15 +67,10 @@ def _activations_fit(kernel: KernelActivations | None, scheme: ActivationScheme 
     )
 
 
-def _words(weights: WeightScheme | None, activations: ActivationScheme | None) -> str:
-    parts = []
-    if weights is not None:
-        group = f" of {weights.group}" if weights.group else ""
-        symmetry = "" if weights.symmetric else "asymmetric "
-        parts.append(f"{symmetry}{weights.bits}-bit weights per {weights.granularity}{group}")
-    if activations is not None:
-        parts.append(f"{activations.mode} {activations.bits}-bit activations")
-    return " and ".join(parts)
+def _operator(weights: WeightScheme | None, activations: ActivationScheme | None) -> str:
+    """What a scheme is for: only a linear has weights in groups, or activations that are quantized per token."""
+    is_dynamic = activations is not None and activations.mode == "dynamic"
+    return "linear" if is_dynamic or (weights is not None and weights.group) else "any operator"
 
 
 def _choices(target: Target) -> str:

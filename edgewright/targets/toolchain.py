@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from numpy.typing import NDArray
 
 from edgewright import registry
+from edgewright.errors import ConfigError, nearest
 from edgewright.targets.schema import Target
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ class Adapter(Protocol):
     """What a module of `adapters/` offers.
 
     Attributes:
-        SUFFIX: of the artifact's file name.
         RUNTIME: what runs the artifact in an evaluation.
-        ESTIMATE: whether cost figures come from the compiler instead of a measurement.
+        SOURCE: what gives the latency, its name in a report and the package whose version `manifest.json` states.
+        OPTIONS: names of the `options` that a target may give to the toolchain.
     """
 
-    SUFFIX: str
     RUNTIME: str
-    ESTIMATE: bool
+    SOURCE: tuple[str, str]
+    OPTIONS: tuple[str, ...]
 
     def compile(
         self, program: "ExportedProgram", target: Target, folder: Path, *, batch_inputs: Sequence[NDArray[Any]]
@@ -49,11 +50,11 @@ class Adapter(Protocol):
     def operator_times(
         self, folder: Path, inputs: tuple[NDArray[Any], ...], *, threads: int, runs: int
     ) -> list[dict[str, str | float]]:
-        """Time of each kernel: scope, operator, time_ms. Only where the artifact runs (`ESTIMATE` false)."""
+        """Time of each kernel: scope, operator, time_ms. Only where the artifact runs (`Target.estimate` false)."""
         ...
 
     def estimate(self, folder: Path) -> dict[str, Any]:
-        """The compiler's cycles, sram_bytes, flash_bytes, latency_ms, clock_hz, operators (`ESTIMATE` true)."""
+        """The compiler's cycles, sram_bytes, flash_bytes, latency_ms, clock_hz, operators (`Target.estimate` true)."""
         ...
 
 
@@ -61,6 +62,14 @@ def adapter(target: Target) -> Adapter:
     """The adapter of `target`, imported.
 
     Raises:
-        ConfigError: the target names a toolchain without an adapter.
+        ConfigError: the target names a toolchain without an adapter, or an option that the toolchain does not have.
     """
-    return cast(Adapter, registry.load(ADAPTERS, target.toolchain.replace("_", "-")))
+    found = cast(Adapter, registry.load(ADAPTERS, target.toolchain.replace("_", "-")))
+    for option in target.options:
+        if option not in found.OPTIONS:
+            known = f"it has: {', '.join(found.OPTIONS)}" if found.OPTIONS else "it has none"
+            raise ConfigError(
+                f"{target.name}.yaml: options: {target.toolchain} has no option '{option}'"
+                f"{nearest(option, found.OPTIONS)}; {known}"
+            )
+    return found

@@ -83,6 +83,27 @@ class Decoder(nn.Module):
         return self.head(self.norm(x))
 
 
+class Skips(Decoder):
+    """Blocks whose outputs are all read by the head too."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        states = [self.embed(ids)]
+        for block in self.blocks:
+            x, _ = block(states[-1])
+            states.append(x)
+        return self.head(self.norm(torch.stack(states[1:]).sum(0)))
+
+
+class Unpacked(Decoder):
+    """Blocks that return a pair, which is unpacked."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.embed(ids)
+        for block in self.blocks:
+            x, _ = block(x)
+        return self.head(self.norm(x))
+
+
 class FusedGate(nn.Module):
     """A gated MLP with one projection for gate and up."""
 
@@ -149,6 +170,8 @@ NETS: dict[str, tuple[Callable[[], nn.Module], Callable[[np.random.Generator], n
     "llama-bias": (lambda: Logits(attention_bias=True, mlp_bias=True, num_key_value_heads=4), _ids),
     "layer-norm": (Decoder, _ids),
     "offset-norm": (lambda: Decoder(Offset), _ids),
+    "skips": (Skips, _ids),
+    "unpacked": (Unpacked, _ids),
     "fused-gate": (FusedGate, _tokens),
     "cnn": (Cnn, _images),
     "mlp": (Mlp, _rows),
@@ -165,7 +188,7 @@ def make(name: str, seed: int = 0) -> tuple[LoadedModel, Sample]:
         if parameter.ndim == 1 and "norm" in path and path.endswith("weight"):
             parameter[:3] = torch.tensor([9.0, 5.0, 14.0])
     inputs = draw(rng)
-    spec = ModelSpec("factory", "regression", (InputSpec("x", inputs.shape[1:], str(inputs.dtype)),), 0, 0)
+    spec = ModelSpec("factory", "regression", (InputSpec("x", inputs.shape[1:], str(inputs.dtype)),), 0)
     return LoadedModel(module, spec, None), Sample({"x": inputs})
 
 

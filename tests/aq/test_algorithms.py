@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from edgewright.aq.algorithms import Algorithms, modules, split
+from edgewright.aq.algorithms import Algorithms, split
 from edgewright.errors import ConfigError
 
 
@@ -37,10 +37,6 @@ def test_options_are_checked():
     algorithms.rounder("rtn")
     with pytest.raises(ConfigError, match=r"options\.awq: the recipe does not use it"):
         algorithms.check_used()
-
-
-def test_modules_of_a_recipe():
-    assert modules(("awq",)) == ("edgewright.aq.transforms.awq", "edgewright.aq.rounders.rtn")
 
 
 def test_names_are_checked_without_torch():

@@ -6,11 +6,13 @@ import torch
 from safetensors.torch import load_file
 
 from edgewright import aq
+from edgewright.aq.keep import keep
 from edgewright.config import AqRecipe
 from edgewright.datasets.sample import Sample
 from edgewright.errors import InputError
 from edgewright.models import quantized
 from edgewright.models.load import load
+from tests.aq.nets import make
 from tests.support import ROOT
 
 
@@ -52,6 +54,14 @@ def test_a_checkpoint_loads_as_what_was_saved(name, group, tensor, model_folder,
     assert {row["module"] for row in rows["modules"]} == quantized.read(tmp_path / "aq").keys()
     assert {"module", "class", "bits", "group", "weight_mse", "output_mse", "output_snr_db", "rtn_output_mse",
             "algorithm"} <= rows["modules"][0].keys()
+
+
+def test_a_float_build_has_the_keys_of_a_quantized_one(tmp_path):
+    (tmp_path / "source").mkdir()
+    aq.save(aq.quantize(*make("mlp"), AqRecipe()), tmp_path / "source", tmp_path / "aq")
+    keep(tmp_path / "source", tmp_path / "kept")
+    quantized_rows, rows = (json.loads((tmp_path / name / "layers.json").read_text()) for name in ("aq", "kept"))
+    assert rows == {**{key: [] for key in quantized_rows}, "schema": 1, "transforms": {}}
 
 
 def test_a_quantized_head_is_untied(model_folder, tmp_path):

@@ -35,12 +35,13 @@ def test_a_model_of_any_structure_is_quantized(net):
     assert all(("awq" in row.algorithm) == (row.module in done) for row in result.layers)
 
 
-def test_streamed_blocks_give_what_the_whole_model_gives(monkeypatch):
-    recipe = AqRecipe(algorithms=("awq",), bits=4, group=8, clip=True, layers={"net.lm_head": {"bits": 8}})
-    model, sample = make("llama")
+@pytest.mark.parametrize(("net", "head"), [("llama", "net.lm_head"), ("skips", "head"), ("unpacked", "head")])
+def test_streamed_blocks_give_what_the_whole_model_gives(monkeypatch, net, head):
+    recipe = AqRecipe(algorithms=("awq",), bits=4, group=8, clip=True, layers={head: {"bits": 8}})
+    model, sample = make(net)
     streamed = aq.quantize(model, sample, recipe)
     monkeypatch.setattr("edgewright.aq.driver.find_blocks", lambda *_: None)
-    other, sample = make("llama")
+    other, sample = make(net)
     whole = aq.quantize(other, sample, recipe)
     assert [row.module for row in streamed.layers] == [row.module for row in whole.layers]
     for one, two in zip(streamed.layers, whole.layers, strict=True):

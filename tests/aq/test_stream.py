@@ -6,7 +6,9 @@ from edgewright.aq.stream import Stream, find_blocks
 from tests.aq.nets import make, outputs
 
 
-@pytest.mark.parametrize(("name", "count"), [("llama", 3), ("layer-norm", 2), ("cnn", 0), ("mlp", 0)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("llama", 3), ("layer-norm", 2), ("unpacked", 2), ("skips", 0), ("cnn", 0), ("mlp", 0)]
+)
 @torch.no_grad()
 def test_blocks_are_found_and_give_what_the_model_gives(name, count):
     model, sample = make(name)
@@ -42,6 +44,46 @@ def test_lists_that_are_not_a_chain_are_one_block():
             return sum(head(x) for head in self.heads)
 
     assert find_blocks(Branches(), (torch.randn(1, 4),)) is None
+
+
+class _Adds(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x, other):
+        return self.linear(x) + other, x.mean()
+
+
+class _Twice(nn.Module):
+    """What its blocks get beside the hidden state is either the model's own input or the output of other blocks."""
+
+    def __init__(self, passes_on):
+        super().__init__()
+        self.blocks = nn.ModuleList([_Adds(), _Adds()])
+        self.passes_on = passes_on
+
+    def forward(self, x):
+        x = first = x * 2
+        other = first
+        for block in self.blocks:
+            x, mean = block(x, other)
+            other = mean if self.passes_on else first
+        return x
+
+
+@pytest.mark.parametrize("passes_on", [True, False])
+@torch.no_grad()
+def test_other_tensors_that_a_block_gets(passes_on):
+    torch.manual_seed(0)
+    model, x = _Twice(passes_on).eval(), torch.randn(3, 4)
+    blocks = find_blocks(model, (x[:1],))
+    assert (blocks is None) == passes_on
+    if blocks is not None:
+        stream = Stream(model, blocks, [(x,)])
+        for index in range(2):
+            stream.hidden = [stream.run(index, 0, stream.hidden[0])]
+        assert torch.equal(stream.run_rest(0), model(x))
 
 
 @torch.no_grad()

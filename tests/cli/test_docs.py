@@ -8,7 +8,7 @@ import pytest
 
 from edgewright.cli.application import commands
 from tests.cli.workspace import call
-from tests.support import ROOT
+from tests.support import ROOT, blocks
 
 PAGES = ("README.md", "docs/cli.md", "docs/engine.md", "docs/prefect.md")
 
@@ -16,7 +16,7 @@ PAGES = ("README.md", "docs/cli.md", "docs/engine.md", "docs/prefect.md")
 def _lines() -> list[str]:
     found = []
     for page in PAGES:
-        for block in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
+        for block in blocks(page, "sh"):
             found += re.findall(r"^edgewright .*$", block.replace("\\\n", " "), re.MULTILINE)
         found += re.findall(r"`(edgewright [a-z][^`]*)`", (ROOT / page).read_text())
     return sorted(set(found))

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgewright.engine import plan
 from tests.engine.workspace import REPOSITORY, Tiny, make
+from tests.support import search_path
 
 STAGE = '''
 """A stage that writes the files the report reads; by an option of its recipe 3 fails, 2 crashes, 6 hangs."""
@@ -95,11 +96,10 @@ def call(
     folder: Path, *arguments: str, module: str = "edgewright", **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """`edgewright ARGUMENTS` in a folder."""
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     return subprocess.run(
         [sys.executable, "-m", module, *arguments], cwd=folder, text=True, capture_output=True, check=False,
         timeout=300,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "140", **environment},
+        env={**os.environ, "PATH": search_path(), "PYTHONPATH": str(REPOSITORY), "COLUMNS": "140", **environment},
     )
 
 

@@ -46,6 +46,18 @@ def change(path, value):
     (change(("gq", "none"), {"weights": {}}), "gq.none must be empty"),
     (change(("gq", "w8a8", "weights", "group"), 32), "granularity: group and group: N go together"),
     (change(("models", "resnet8", "weights"), None), "factory and weights go together"),
+    (change(("aq", "awq-w4", "layers"), {"a": {"bits": None}}), "layers.a.LayerOverride.bits: Input should be"),
+    (change(("aq", "awq-w4", "layers"), {"a": {"symmetric": None}}), "LayerOverride.symmetric: Input should be"),
+    (change(("aq", "awq-w4", "layers"), {"a": {"algorithms": None}}), "LayerOverride.algorithms: Input should be"),
+    (change(("aq", "awq-w4", "layers"), {"a": {"bitz": 3}}), "unknown key 'bitz' (did you mean 'bits'?)"),
+    (change(("models", "resnet8", "preprocess"), {"std": [1.0, 0.0, 1.0]}), "resnet8.preprocess.std: must not be 0"),
+    (change(("models", "resnet8", "preprocess"), {"mean": [1, 2]}),
+     "models.resnet8: preprocess.mean: 2 values for an input of 3 channels; give 1 or 3"),
+    (change(("models", "resnet8", "preprocess"), {"std": []}), "resnet8.preprocess.std: Tuple should have at least 1"),
+    (change(("models", "resnet8", "preprocess"), {"scale": float("inf")}), "preprocess.scale: Input should be a"),
+    (change(("data", "cifar10-calib"), {"synthetic": {}, "samples": 2, "split": "test"}),
+     "data.cifar10-calib: split and name go with a Hugging Face dataset"),
+    (change(("data", "cifar10-calib", "range"), [0, 1]), "range: [least, greatest] goes with columns: {input: ...}"),
     (change(("variants",), []), "variants: Tuple should have at least 1 item"),
 ])
 def test_a_mistake_is_named(tmp_path, apply, expected):
@@ -66,6 +78,18 @@ def test_broken_yaml_is_one_line(tmp_path):
     with pytest.raises(ConfigError, match="not YAML") as caught:
         config.load(written(tmp_path, "models: [\n"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_one_line(tmp_path):
+    (tmp_path / "params.yaml").write_bytes(b"models: \xff\xfe")
+    with pytest.raises(ConfigError, match="not YAML") as caught:
+        config.load(tmp_path / "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_group_of_null_is_the_whole_row():
+    recipe = config.AqRecipe.model_validate({"group": 32, "layers": {"a": {"group": None}}})
+    assert recipe.layers["a"].model_dump(exclude_unset=True) == {"group": None}
 
 
 def test_torch_is_not_imported():

@@ -16,8 +16,7 @@ def _sample(rows: int = 7) -> Sample:
     x = generator.standard_normal((rows, 3, 4, 5)).astype(np.float32)
     return Sample(
         {"x": x, "ids": generator.integers(0, 99, (rows, 6))},
-        labels=np.arange(rows) % 3, task="image-classification", label_names=("a", "b", "c"),
-        row_digests=tuple((f"{row:064x}", f"{row + 1:064x}") for row in range(rows)),
+        labels=np.arange(rows) % 3, row_digests=tuple((f"{row:064x}", f"{row + 1:064x}") for row in range(rows)),
     )
 
 
@@ -31,8 +30,7 @@ def test_save_and_load_keep_everything(tmp_path):
         np.testing.assert_array_equal(loaded.inputs[name], array)
         assert loaded.inputs[name].flags.writeable
     np.testing.assert_array_equal(loaded.labels, sample.labels)
-    assert (loaded.digest, loaded.task, loaded.row_digests, loaded.label_names, loaded.synthetic) == (
-        sample.digest, sample.task, sample.row_digests, sample.label_names, False)
+    assert (loaded.digest, loaded.row_digests, loaded.synthetic) == (sample.digest, sample.row_digests, False)
 
 
 def test_values_that_are_no_numbers_survive(tmp_path):

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,15 +20,15 @@ from tests.support import ROOT, SAMPLES
 _LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _ENGLISH = SAMPLES / "models/english_llama"
 _CLASSIFIER = ModelSpec(
-    "factory", "image-classification", (InputSpec("x", (3, 32, 32), "float32"),), 0, 0, labels=_LABELS,
+    "factory", "image-classification", (InputSpec("x", (3, 32, 32), "float32"),), 0, labels=_LABELS,
     preprocess={"resize": [32, 32], "scale": 1.0, "mean": [0.0], "std": [1.0]},
 )
-_REGRESSION = ModelSpec("factory", "regression", (InputSpec("x", (2, 3), "float32"),), 0, 0)
+_REGRESSION = ModelSpec("factory", "regression", (InputSpec("x", (2, 3), "float32"),), 0)
 
 
 def _language(sequence: int = 256) -> ModelSpec:
     inputs = (InputSpec("input_ids", (sequence,), "int64"),)
-    return ModelSpec("huggingface", "language-modeling", inputs, 0, 0, vocabulary=2048)
+    return ModelSpec("huggingface", "language-modeling", inputs, 0, vocabulary=2048)
 
 
 def _data(source, **fields) -> DataSource:
@@ -156,11 +157,45 @@ def test_nulls_in_text_and_numbers(tmp_path):
 def test_wrong_shape_and_wrong_type(tmp_path):
     with pytest.raises(InputError, match=r"rule 'shape'.* 2 x 3 .*found 5 values"):
         draw(_numbers(tmp_path / "a.parquet", [[1.0] * 6, [1.0] * 5]), tmp_path, _REGRESSION, workspace=tmp_path)
-    with pytest.raises(InputError, match=r"column 'x': holds string"):
+    with pytest.raises(InputError, match=r"column 'x': 2 of 2 rows break the rule 'schema': .*found text"):
         draw(_numbers(tmp_path / "b.parquet", ["a", "b"]), tmp_path, _REGRESSION, workspace=tmp_path)
     pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "c.parquet")
-    with pytest.raises(InputError, match=r"column 'text': holds int64, not text"):
+    with pytest.raises(InputError, match=r"column 'text': .*'schema': expected text, found numbers"):
         draw(_data("c.parquet"), _ENGLISH, _language(8), workspace=tmp_path)
+    pq.write_table(pa.table({"image": [[1, 2]]}), tmp_path / "d.parquet")
+    with pytest.raises(InputError, match=r"column 'image': .*'schema': .*found lists of numbers"):
+        draw(_data("d.parquet"), tmp_path, _CLASSIFIER, workspace=tmp_path)
+    labels = pa.array([["cat"]])
+    images = pq.read_table(SAMPLES / "cifar10_calib.parquet").slice(0, 1).select(["image"])
+    pq.write_table(images.replace_schema_metadata({}).append_column("label", labels), tmp_path / "e.parquet")
+    with pytest.raises(InputError, match=r"column 'label': .*'schema': .*found list<"):
+        draw(_data("e.parquet"), tmp_path, _CLASSIFIER, workspace=tmp_path)
+
+
+def test_values_outside_of_the_declared_range(tmp_path):
+    rows = np.random.default_rng(0).uniform(-1.0, 1.0, (10, 6))
+    rows[0, 0], rows[1, 1] = -1.0, 1.0
+    spec = replace(_REGRESSION, preprocess={"scale": 3.0, "mean": [0.1], "std": [-0.7]})
+    data = _numbers(tmp_path / "d.parquet", rows.tolist()).model_copy(update={"range": (-1.0, 1.0)})
+    ranges = [
+        item for item in draw(data, tmp_path, spec, workspace=tmp_path).expectations if item["rule"] == "range"
+    ]
+    assert [item["success"] for item in ranges] == [True, True]
+    rows[4, 2] = 1.01
+    _numbers(tmp_path / "d.parquet", rows.tolist())
+    with pytest.raises(InputError, match=r"column 'x': 1 of 10 rows break the rule 'range': .* \(first in row 4\)"):
+        draw(data, tmp_path, spec, workspace=tmp_path)
+
+
+def test_images_keep_the_range_of_their_preprocessing(tmp_path):
+    spec = replace(_CLASSIFIER, preprocess={"scale": 1 / 255, "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25]})
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    pixels[0, 0], pixels[0, 1] = 0, 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    records = draw(_data("a.png"), tmp_path, spec, workspace=tmp_path).expectations
+    ranges = [item for item in records if item["rule"] == "range"]
+    assert [item["success"] for item in ranges] == [True, True]
+    assert ranges[0]["expected"] == "values from -2.4 to 3 after preprocessing"
 
 
 def test_image_folder_with_labels_by_name(tmp_path):
@@ -199,7 +234,7 @@ def test_synthetic_is_marked_and_apart_from_its_holdout(tmp_path):
 
 
 def test_model_with_two_inputs_takes_no_columns(tmp_path):
-    two = ModelSpec("factory", "regression", (InputSpec("a", (2,), "float32"), InputSpec("b", (2,), "float32")), 0, 0)
+    two = ModelSpec("factory", "regression", (InputSpec("a", (2,), "float32"), InputSpec("b", (2,), "float32")), 0)
     with pytest.raises(ConfigError, match=r"inputs a, b"):
         draw(_data("d.parquet"), tmp_path, two, workspace=tmp_path)
 

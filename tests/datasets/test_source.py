@@ -5,7 +5,7 @@ from PIL import Image
 
 from edgewright.config import DataSource
 from edgewright.datasets import source
-from edgewright.errors import InputError
+from edgewright.errors import ConfigError, InputError
 from tests.support import SAMPLES
 
 
@@ -103,6 +103,26 @@ def test_folder_of_two_kinds_is_refused(tmp_path):
     (tmp_path / "both/a.csv").write_text("text\na\n")
     with pytest.raises(InputError, match=r"mixes files of the kinds csv, text"):
         _read(tmp_path, "both", {"text": "text"})
+    (tmp_path / "both/a.txt").rename(tmp_path / "both/a.tsv")
+    with pytest.raises(InputError, match=r"mixes files of the kinds csv, tsv"):
+        _read(tmp_path, "both", {"text": "text"})
+
+
+def test_a_folder_of_tsv_is_read_by_tabs(tmp_path):
+    (tmp_path / "tables").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / f"tables/{name}.tsv").write_text(f"text\tn\nhello, {name}\t1\n")
+    assert _read(tmp_path, "tables", {"text": "text"})[0] == [{"text": "hello, a"}, {"text": "hello, b"}]
+
+
+@pytest.mark.parametrize("fields", [{"split": "test"}, {"name": "small"}])
+@pytest.mark.parametrize("path", ["d", "d/test-0.parquet"])
+def test_split_and_name_of_a_local_source_are_refused(tmp_path, path, fields):
+    (tmp_path / "d").mkdir()
+    for split in ("train", "test"):
+        pq.write_table(pa.table({"text": [split]}), tmp_path / f"d/{split}-0.parquet")
+    with pytest.raises(ConfigError, match=rf"^{path}: split and name go with a Hugging Face dataset; name the file"):
+        _read(tmp_path, path, {"text": "text"}, **fields)
 
 
 def test_empty_source(tmp_path):
@@ -116,7 +136,7 @@ def test_hub_id_without_network_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"^nobody/nothing: .*cannot be reached: connect") as caught:
         _read(tmp_path, "nobody/nothing", {"text": "text"}, split="train")
     assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match=r"needs split"):
+    with pytest.raises(ConfigError, match=r"needs split"):
         _read(tmp_path, "nobody/nothing", {"text": "text"})
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgewright.datasets import expectations
+from edgewright.datasets.kinds import EXPECTED
 from edgewright.datasets.validate import validate, write
 from edgewright.errors import InputError
 
@@ -19,8 +20,8 @@ def _observed(**changes):
     return {**observed, **{key: np.array(value, dtype=object) for key, value in changes.items()}}
 
 
-def _validate(excluded=(), samples=4, **changes):
-    rules = expectations.for_rows("pixels", "class", (2, 3), 3, samples, excluded)
+def _validate(excluded=(), samples=4, bounds=(0.0, 1.0), **changes):
+    rules = expectations.for_rows("pixels", "class", (2, 3), 3, samples, excluded, bounds)
     return validate(rules, _observed(**changes), _ROWS, "d.parquet")
 
 
@@ -28,9 +29,10 @@ def test_good_rows_keep_every_rule():
     records = _validate(excluded={"z"})
     assert all(record["success"] for record in records)
     assert [record["rule"] for record in records] == [
-        "row count", "schema", "not null", "shape", "finite", "not constant", "not null", "label set", "unique",
-        "not in holdout",
+        "row count", "not null", "shape", "finite", "range", "range", "not constant", "not null", "label set",
+        "unique", "not in holdout",
     ]
+    assert "range" not in [record["rule"] for record in _validate(bounds=None)]
 
 
 @pytest.mark.parametrize(("changes", "message"), [
@@ -41,6 +43,10 @@ def test_good_rows_keep_every_rule():
     ({"not_finite": [0, 0, 5, 0]},
      "column 'pixels': 1 of 4 rows break the rule 'finite': expected 0 NaN or infinite values in a row, found 5"
      " (first in row 42)"),
+    ({"minimum": [0.0, -0.1, 0.0, 0.0]},
+     "column 'pixels': 1 of 4 rows break the rule 'range': expected values from 0 to 1 after preprocessing, found -0.1"
+     " (first in row 41)"),
+    ({"maximum": [1.0, 1.0, 0.5, 7.0]}, "column 'pixels': 1 of 4 rows break the rule 'range'"),
     ({"spread": [0.0, 0.0, 0.0, 0.0]}, "column 'pixels': 4 of 4 rows break the rule 'not constant'"),
     ({"label": [0, 1, 3, "horse"]}, "column 'class': 2 of 4 rows break the rule 'label set'"),
     ({"label": [0, None, 1, 1]}, "column 'class': 1 of 4 rows break the rule 'not null'"),
@@ -81,6 +87,22 @@ def test_token_ids_outside_of_the_vocabulary():
     }
     with pytest.raises(InputError, match=r"column 'body': 2 of 4 rows break the rule 'token ids': expected .* 0 to 9"):
         validate(rules, observed, _ROWS, "d.txt")
+
+
+@pytest.mark.parametrize(("role", "found"), [
+    ("text", "numbers"), ("image", "lists of numbers"), ("input", "text"), ("label", "bytes"),
+])
+def test_schema_is_of_the_columns_as_they_were_read(role, found):
+    rules = expectations.for_columns({role: "c"})
+    expected, kinds = EXPECTED[role]
+    for kind in (*kinds, None):
+        assert validate(rules, {role: np.array([kind] * 4, dtype=object)}, _ROWS, "d")[0]["success"]
+    with pytest.raises(InputError) as caught:
+        validate(rules, {role: np.array([found] * 4, dtype=object)}, _ROWS, "d")
+    assert str(caught.value) == (
+        f"d: column 'c': 4 of 4 rows break the rule 'schema': expected {expected}, found {found}"
+        " (first in row 40, 41, 42, 43)"
+    )
 
 
 def test_rule_that_cannot_run_is_a_bug_not_a_pass():

@@ -78,6 +78,10 @@ def test_comment_in_the_engine_touches_nothing(copy: Path) -> None:
     assert changed(copy, "edgewright/engine/stage.py") == set()
 
 
+def test_comment_in_what_finds_the_reports_figures_touches_the_report(copy: Path) -> None:
+    assert changed(copy, "edgewright/engine/report_files.py") == {"report"}
+
+
 def test_new_version_of_a_toolchain_touches_its_targets(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = digests(copy)
     real = digest.version

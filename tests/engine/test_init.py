@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from edgewright import config
+from edgewright.engine import plan
 from edgewright.engine.first_params import Choice
 from edgewright.engine.init import SHAPE, init, workspace_files
 from edgewright.errors import ConfigError
@@ -29,8 +30,7 @@ def test_a_workspace_equals_the_repository_root(tmp_path):
         found, wanted = contents(tmp_path / "new" / name), contents(REPOSITORY / name)
         assert found.keys() == wanted.keys()
         for file in found:
-            if file != "dvc.yaml":
-                assert found[file] == wanted[file], file
+            assert found[file] == wanted[file], file
     assert "stages/aq.py" in contents(tmp_path / "new" / "stages")
     assert "flows/optimize.py" in contents(tmp_path / "new" / "flows")
     for name in ("config", ".gitignore"):
@@ -38,6 +38,12 @@ def test_a_workspace_equals_the_repository_root(tmp_path):
     assert subprocess.run([sys.executable, "-m", "dvc", "root"], cwd=tmp_path / "new", check=False).returncode == 0
     assert (tmp_path / "new/.git").is_dir()
     assert contents(tmp_path / "new/data/samples") == contents(SAMPLES)
+    left = [".dvc.yaml.partial-1", "reports/.run.json.partial-1", "data/guard/.checked.json.partial-1"]
+    for command in (["git"], [sys.executable, "-m", "dvc"]):
+        done = subprocess.run(
+            [*command, "check-ignore", *left], cwd=tmp_path / "new", check=False, capture_output=True, text=True
+        )
+        assert done.stdout.split() == left
 
 
 def test_the_wheel_takes_the_same_files():
@@ -96,3 +102,12 @@ def test_a_choice_makes_a_valid_variant(tmp_path, monkeypatch):
     values = yaml.safe_load((tmp_path / "hub/params.yaml").read_text())
     assert values["models"]["smollm2-135m"]["source"] == "HuggingFaceTB/SmolLM2-135M"
     assert values["data"]["holdout"]["split"] == "train"
+
+
+@pytest.mark.parametrize("model", ["Qwen/Qwen2.5-0.5B", "meta-llama/Llama-3.2-1B"])
+def test_a_hub_id_with_a_dot_is_no_file_name(tmp_path, model):
+    init(tmp_path / "new", Choice(model, "Salesforce/wikitext", "xnnpack", task="language-modeling"))
+    params = config.load(tmp_path / "new/params.yaml")
+    assert [entry.source for entry in params.models.values()] == [model]
+    found = plan.build(params, root=tmp_path / "new")
+    assert [item["source"] for item in found["model"].values()] == ["stages/model.py"]

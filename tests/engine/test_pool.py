@@ -2,13 +2,15 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgewright.engine import plan
 from edgewright.engine.pool import Pool, WorkerError
-from tests.engine.workspace import is_gone
+from tests.engine.workspace import is_gone, wait_for
 
 AQ = "aq@alpha--calib--plain"
 
@@ -60,6 +62,24 @@ def test_ended_worker_takes_its_stage_with_it(
     pool.close()
     with pytest.raises(WorkerError):
         pool.reproduce(AQ, force=False, marked=built.root / "marker.json", on_line=lambda line: None)
+
+
+def test_stage_that_still_imports_ends_with_its_worker(built: Any) -> None:
+    slow(built)
+    stage = built.root / "stages" / "aq.py"
+    begin = "import os, time\nfrom pathlib import Path\nPath('early').write_text(str(os.getpid()))\ntime.sleep(2)\n"
+    stage.write_text(begin + stage.read_text())
+    plan.write(built.workspace)
+    pool = Pool(built.root)
+    marked = built.root / "marker.json"
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(pool.reproduce, AQ, force=False, marked=marked, on_line=lambda line: None)
+        early = int(wait_for(built.root / "early"))
+        pool.close()
+        with pytest.raises(WorkerError):
+            asked.result(10)
+    assert is_gone(early)
+    assert not marked.exists()
 
 
 def test_worker_serves_again_and_says_why_dvc_refuses(built: Any) -> None:

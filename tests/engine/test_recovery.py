@@ -96,8 +96,12 @@ def test_run_waits_for_who_is_about_to_end_and_says_who_is_not(
     assert ends or f"(PID {other.pid}): other" in result.message
 
 
-def test_leftovers_of_every_stage_are_swept(built: Any) -> None:
-    left = built.root / "data" / "aq" / ".alpha--calib--plain.partial-4194305"
+@pytest.mark.parametrize("place", [
+    "data/aq/.alpha--calib--plain", "data/guard/.checked.json", ".dvc.yaml", "reports/.run.json",
+    ".edgewright/.references.json", ".edgewright/markers/.report.json",
+])
+def test_leftovers_are_swept_wherever_we_write(built: Any, place: str) -> None:
+    left = built.root / f"{place}.partial-4194305"
     left.mkdir()
     assert recovery.recover(built.workspace) == [f"removed 1 unfinished artifact(s) of a killed run: {left.name}"]
     assert not left.exists()

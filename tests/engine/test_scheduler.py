@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from edgewright.engine import plan, run_record, scheduler
+from benchmarks.kills import RUN
+from edgewright.engine import imports, plan, run_record, scheduler
 from edgewright.engine.schedule import Schedule
 from edgewright.engine.state import Result, State
 from edgewright.engine.workspace import Workspace
@@ -29,6 +30,13 @@ BELOW_AQ = {
 
 def option(tiny: Any, **test: float) -> None:
     tiny.edit(lambda values: values["aq"]["plain"].update(options={"test": test}))
+
+
+def restored(tiny: Any) -> set[str]:
+    """What a run restores; it computes nothing."""
+    outcome = tiny.run()
+    assert tiny.ran() == []
+    return set(tiny.states(outcome, without=(State.CACHED,))) - {"guard"}
 
 
 def test_first_run_completes_everything_and_tells_of_it(built: Any) -> None:
@@ -66,6 +74,44 @@ def test_a_value_runs_its_stage_and_below_and_back_is_restored(built: Any) -> No
     outcome = built.run()
     assert built.ran() == []
     assert {name for name, result in outcome.results.items() if result.state is State.RESTORED} == {AQ} | BELOW_AQ
+
+
+def test_another_recipe_runs_its_aq_and_below_and_back_is_restored(built: Any) -> None:
+    built.edit(lambda values: values["variants"][0].update(aq="awq"))
+    built.run()
+    assert set(built.ran()) == {name.replace("plain", "awq") for name in {AQ} | BELOW_AQ}
+    built.edit(lambda values: values["variants"][0].update(aq="plain"))
+    assert restored(built) == {"report"}
+
+
+def test_another_target_runs_nothing_above_go_and_back_is_restored(built: Any) -> None:
+    built.edit(lambda values: values["variants"][0].update(target=["xnnpack", "onnxruntime"]))
+    built.run()
+    ran = set(built.ran())
+    assert ran == {name.replace("xnnpack", "onnxruntime") for name in built.first_ran if "xnnpack" in name} | {"report"}
+    assert {name.partition("@")[0] for name in ran} == {"go", "gq", "compile", "evaluate", "profile", "report"}
+    built.edit(lambda values: values["variants"][0].update(target="xnnpack"))
+    assert restored(built) == {"report"}
+
+
+def test_comment_in_a_rounder_runs_the_recipes_that_use_it_and_stops_there(
+    built: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / "library" / "edgewright"
+    shutil.copytree(imports._PACKAGE, library, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(imports, "_PACKAGE", library)
+    monkeypatch.setenv("PYTHONPATH", str(library.parent))
+
+    def ran_after(file: Path, addition: str) -> list[str]:
+        file.write_text(f"{file.read_text()}{addition}\n")
+        plan.write(built.workspace)
+        assert built.run().exit_code == 0
+        return list(built.ran())
+
+    names = 'ALGORITHMS = ("edgewright.aq.transforms", "edgewright.aq.rounders")'
+    assert ran_after(built.root / "stages" / "aq.py", names) == ["aq@alpha--calib--none", AQ]
+    assert ran_after(library / "aq" / "rounders" / "rtn.py", "# a comment") == [AQ]
+    assert ran_after(library / "aq" / "transforms" / "awq.py", "# a comment") == []
 
 
 def test_changed_code_with_equal_bytes_stops_there(built: Any) -> None:
@@ -200,9 +246,7 @@ def test_artifacts_are_the_same_by_dvc_and_by_us(built: Any, tmp_path: Path) -> 
 
 def test_dying_scheduler_takes_its_stages_with_it(tiny: Any) -> None:
     option(tiny, sleep=60)
-    code = "import sys; from pathlib import Path; from edgewright.engine import scheduler, workspace; " \
-           "scheduler.run(workspace.Workspace(Path.cwd()))"
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=tiny.root)
+    parent = subprocess.Popen([sys.executable, "-c", RUN], cwd=tiny.root, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not any((tiny.root / "data" / "aq").glob(".alpha--calib--plain.partial-*")):
         assert time.monotonic() < deadline

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edgewright.engine import marker
+from edgewright.processes import PARENT
 from tests.engine.workspace import is_gone, wait_for
 
 BODY = """
@@ -91,12 +92,22 @@ def test_leftovers_of_the_dead_are_swept_and_of_the_living_kept(tiny: Any) -> No
     assert sorted(path.name for path in folder.iterdir()) == [f".alpha.partial-{os.getpid()}", "alpha"]
 
 
-def test_resume_folder_outlives_a_failure_and_goes_with_success(tiny: Any) -> None:
-    body = "step = context.resume / 'step'\nseen = step.exists()\nstep.touch()\n"
-    assert finish(tiny, body + "raise InputError('again')")[0] == 3
-    assert len(list((tiny.workspace.scratch / "resume").iterdir())) == 1
-    assert finish(tiny, body + "assert seen\n(context.out / 'x').touch()")[0] == 0
-    assert list((tiny.workspace.scratch / "resume").iterdir()) == []
+def test_whose_parent_is_dead_already_does_nothing(tiny: Any) -> None:
+    code, _, error = finish(tiny, "(context.out / 'x').touch()", **{PARENT: str(2**22 + 1)})
+    assert code == 1
+    assert error.count("\n") == 1
+    assert not tiny.workspace.artifact("model", "alpha").exists()
+
+
+@pytest.mark.parametrize("command", ["exec {stage}", "{stage}; exit $?"])
+def test_a_shell_may_stand_between(tiny: Any, command: str) -> None:
+    (tiny.root / "stages" / "model.py").write_text(BODY.format(body="    (context.out / 'x').touch()"))
+    done = subprocess.run(
+        command.format(stage=f"{sys.executable} -m stages.model alpha"), cwd=tiny.root, shell=True, check=False,
+        env={**os.environ, PARENT: str(os.getpid())},
+    )
+    assert done.returncode == 0
+    assert (tiny.workspace.artifact("model", "alpha") / "x").is_file()
 
 
 def test_dies_with_its_parent(tiny: Any, tmp_path: Path) -> None:

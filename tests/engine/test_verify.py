@@ -115,6 +115,26 @@ def test_an_uncommitted_result_has_no_commit(built, monkeypatch):
     assert verify(built, folder(built, "aq")).commit == chain.shell(built.root, "git rev-parse HEAD")
 
 
+def test_a_later_reader_does_not_bring_an_artifact(built):
+    brought = chain.shell(built.root, "git rev-parse HEAD")
+    lock = yaml.safe_load(built.lock_file.read_text())
+    dependency = lock["stages"]["compile@alpha--plain--xnnpack"]["deps"][0]
+    assert dependency["path"] == "data/aq/alpha--plain"
+    lock["stages"]["reader"] = {"cmd": "cat", "deps": [dict(dependency)]}
+    built.lock_file.write_text(yaml.safe_dump(lock))
+    chain.commit(built.root)
+    assert verify(built, folder(built, "aq")).commit == brought
+
+
+def test_an_artifact_that_came_back_came_with_the_newer_commit(built):
+    text = built.lock_file.read_text()
+    built.lock_file.write_text("schema: '2.0'\nstages: {}\n")
+    chain.commit(built.root)
+    built.lock_file.write_text(text)
+    chain.commit(built.root)
+    assert verify(built, folder(built, "aq")).commit == chain.shell(built.root, "git rev-parse HEAD")
+
+
 def test_nothing_was_built(built):
     built.lock_file.unlink()
     with pytest.raises(InputError, match="nothing was built here"):

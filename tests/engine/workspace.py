@@ -1,7 +1,6 @@
 """A real DVC workspace whose stages are tiny, so that the engine itself is what is tested."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import yaml
 from edgewright.engine import plan, scheduler
 from edgewright.engine.state import Event, Outcome, State
 from edgewright.engine.workspace import STAGES, Workspace
+from tests.support import search_path
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -154,7 +154,7 @@ def make(root: Path) -> Tiny:
 
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a stage process needs to find this repository's edgewright and this environment's python."""
-    monkeypatch.setenv("PATH", os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
+    monkeypatch.setenv("PATH", search_path())
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
 

@@ -1,8 +1,7 @@
 """The figures that the shipped models state, found by the metrics."""
 
-import importlib.util
 import io
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,25 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 
 from edgewright.datasets import Sample
 from edgewright.evaluate import evaluate, metric_class
-
-SAMPLES = Path(__file__).parents[2] / "data" / "samples"
-
-
-@pytest.fixture(scope="module")
-def resnet8() -> torch.nn.Module:
-    folder = SAMPLES / "models" / "resnet8_cifar10"
-    spec = importlib.util.spec_from_file_location("resnet8", folder / "model.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    model: torch.nn.Module = module.create_model()
-    model.load_state_dict(load_file(folder / "model.safetensors"))
-    return model.eval()
+from edgewright.models.load import LoadedModel
+from tests.support import SAMPLES
 
 
 def decoded(value: Any) -> np.ndarray:
@@ -36,8 +21,9 @@ def decoded(value: Any) -> np.ndarray:
 
 
 def test_resnet8_has_its_stated_top1_and_the_logits_that_references_were_measured_on(
-    resnet8: torch.nn.Module,
+    loaded: Callable[[str], LoadedModel],
 ) -> None:
+    resnet8 = loaded("resnet8_cifar10").module
     table = pq.read_table(SAMPLES / "cifar10_test.parquet")
     sample = Sample(
         {"x": np.stack([decoded(value) for value in table["image"].to_pylist()])}, table["label"].to_numpy()

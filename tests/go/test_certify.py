@@ -162,6 +162,22 @@ class _Needless(_ReluRule):
         return (Negative(_Relu(), (torch.randn(2, 5),), "too wide"),)
 
 
+class _Covered(_ReluRule):
+    """relu(x) = the sum of x over one entry, with a guard that the engine has too."""
+
+    def when(self, match: Match) -> str | None:
+        return "not one column" if match.shape("x")[-1] != 1 else None
+
+    def replacement(self, x: Any) -> Any:
+        return aten.clamp.default(aten.sum.dim_IntList(x, [-1], True), 0)
+
+    def examples(self) -> Sequence[Example]:
+        return (Example(_Relu(), (torch.randn(2, 1),)),)
+
+    def negatives(self) -> Sequence[Negative]:
+        return (Negative(_Relu(), (torch.randn(2, 5),), "not one column"),)
+
+
 class _Missing(_ReluRule):
     """relu(x) = max(x, 0) with a negative that nothing refuses."""
 
@@ -177,7 +193,8 @@ class _Vague(_Needless):
 
 
 @pytest.mark.parametrize(("rule", "reason"), [
-    (_Needless(), "right without the guard"), (_Missing(), "fires"), (_Vague(), "instead of 'too narrow'"),
+    (_Needless(), "right without the guard"), (_Covered(), "the engine refuses it without the guard"),
+    (_Missing(), "fires"), (_Vague(), "instead of 'too narrow'"),
 ], ids=lambda value: type(value).__name__)
 def test_guards_are_proved_by_their_negatives(rule: Rule, reason: str) -> None:
     with pytest.raises(RuleError, match=reason):

@@ -10,9 +10,9 @@ import pytest
 from edgewright.go.catalogue import user_rules
 from edgewright.go.certify import certify
 from edgewright.go.rule import RuleError
+from tests.support import blocks
 
-PAGE = (Path(__file__).parents[2] / "docs" / "go.md").read_text()
-FIRST, RULE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+FIRST, RULE = blocks("docs/go.md", "python")
 
 
 def test_first_example_prints_what_it_says() -> None:

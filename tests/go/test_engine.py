@@ -57,6 +57,42 @@ class _Wrong(_Named):
         return aten.mul.Tensor(x, torch.ones(3))
 
 
+class _MulToDiv(_Named):
+    """0.1 x = x / 10, up to rounding."""
+
+    def pattern(self, x: Any) -> Any:
+        return aten.mul.Tensor(x, 0.1)
+
+    def replacement(self, x: Any) -> Any:
+        return aten.div.Tensor(x, 10.0)
+
+
+class _NegNeg(_Named):
+    """-(-x) = x."""
+
+    kind = Class.EXACT
+
+    def pattern(self, x: Any) -> Any:
+        return aten.neg.default(aten.neg.default(x))
+
+    def replacement(self, x: Any) -> Any:
+        return x
+
+
+class _Unbuildable(_ReluToClamp):
+    """relu(x) = x reshaped to what it does not fit."""
+
+    def replacement(self, x: Any) -> Any:
+        return aten.reshape.default(x, [7, 7])
+
+
+class _Unrunnable(_ReluToClamp):
+    """relu(x) = x times a matrix of another type."""
+
+    def replacement(self, x: Any) -> Any:
+        return aten.conv1d.default(x, torch.zeros(3, 3, 1))
+
+
 class _First(_ReluToClamp):
     """relu(x) = clamp(x, 0)."""
 
@@ -77,6 +113,11 @@ class _Net(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.block(x)
         return y + 1
+
+
+class _Negated(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x * 0.1).neg().neg() + 1
 
 
 def test_order_is_by_name_behind_what_is_declared() -> None:
@@ -109,6 +150,37 @@ def test_wrong_firing_is_rolled_back_and_the_run_goes_on(export: Export) -> None
     assert dict(module.named_buffers()) == attributes
     assert rewrite(work, (_ReluToClamp(),), {"relutoclamp": ""}) == 1
     assert not work.firings[-1].rolled_back
+
+
+def test_exact_rule_behind_a_real_exact_one_is_compared_on_equal_inputs(export: Export) -> None:
+    module = ir.unlift(export(_Negated(), torch.zeros(2, 300)))
+    work = Rewriting(module, Witness(module, [(torch.randn(5, 300),)]))
+    rules = ordered([_MulToDiv(), _NegNeg()])
+    rewrite(work, rules, {rule.name: "" for rule in rules})
+    assert [(firing.rule, firing.rolled_back) for firing in work.firings] == [("multodiv", False), ("negneg", False)]
+    assert work.firings[0].witness is not None
+    assert work.firings[0].witness.max_abs > 0
+
+
+def test_replacement_that_cannot_be_built_is_refused(export: Export) -> None:
+    module = ir.unlift(export(_Net(), torch.zeros(2, 3)))
+    before, work = str(module.graph), Rewriting(module)
+    assert rewrite(work, (_Unbuildable(),), {"unbuildable": ""}) == 0
+    (refusal,) = work.refusals.values()
+    assert refusal.guard.startswith("aten.reshape.default on ")
+    assert str(module.graph) == before
+
+
+def test_replacement_that_does_not_run_is_refused(export: Export) -> None:
+    x = torch.ones(2, 3, 4, dtype=torch.uint8)
+    module = ir.unlift(export(nn.ReLU(), x))
+    before, attributes = str(module.graph), dict(module.named_buffers())
+    work = Rewriting(module, Witness(module, [(x,)]))
+    assert rewrite(work, (_Unrunnable(),), {"unrunnable": ""}) == 0
+    (refusal,) = work.refusals.values()
+    assert refusal.guard.startswith("witness: does not run: ")
+    assert str(module.graph) == before
+    assert dict(module.named_buffers()) == attributes
 
 
 def test_firing_carries_scope_provenance_and_witness(export: Export) -> None:

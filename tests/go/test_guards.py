@@ -61,6 +61,18 @@ def _layout_is_seen(x: torch.Tensor) -> Any:
     return x.sin().abs().view(x.shape[0], -1)
 
 
+def _layout_is_seen_behind_others(x: torch.Tensor) -> Any:
+    return x.sin().abs().relu().sigmoid().view(x.shape[0], -1)
+
+
+def _layout_reaches_the_caller(x: torch.Tensor) -> Any:
+    return x.sin().abs().relu()
+
+
+def _layout_is_that_of_complex_numbers(x: torch.Tensor) -> Any:
+    return torch.view_as_complex(x.sin().abs().unflatten(2, (2, 2))) + 1
+
+
 class _Module(nn.Module):
     def __init__(self, function: Any) -> None:
         super().__init__()
@@ -75,6 +87,10 @@ class _Module(nn.Module):
     (_DropAbs(), _two_outputs, "the program's output abs_1 would be sin itself"),
     (_AbsOfNegative(), _negative_is_read, "neg has another user, add"),
     (_AbsTransposed(), _layout_is_seen, "layout (12, 4, 1) would become (12, 1, 3), seen by view"),
+    (_AbsTransposed(), _layout_is_seen_behind_others, "layout (12, 4, 1) would become (12, 1, 3), seen by view"),
+    (_AbsTransposed(), _layout_reaches_the_caller, "layout (12, 4, 1) would become (12, 1, 3), seen by the caller"),
+    (_AbsTransposed(), _layout_is_that_of_complex_numbers,
+     "layout (12, 4, 1) would become (12, 1, 3), seen by view_as_complex"),
 ])
 def test_guard_refuses(rule: Rule, function: Any, guard: str) -> None:
     with torch.no_grad():

@@ -15,6 +15,9 @@ def test_rule_earns_its_class(rule: Rule) -> None:
     assert certificate.kind == rule.kind
     assert certificate.ulps <= (0.0 if rule.kind.bitwise else rule.ulps)
     assert len(certificate.negatives) >= 1, "a rule shows at least one module that it leaves alone"
+    reasons = [text for text in rule.when.__code__.co_consts[1:] if isinstance(text, str) and " " in text]
+    for reason in reasons:
+        assert any(reason in found for found in certificate.negatives), f"no negative shows the guard '{reason}'"
     assert "=" in (type(rule).__doc__ or ""), "the docstring states the equation"
 
 

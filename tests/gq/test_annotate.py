@@ -36,6 +36,27 @@ def test_padding_is_absorbed_where_the_map_says_so():
     assert plan_of(found, "conv2d", 1).edges[0][1] is pad
 
 
+def test_what_layers_exempt_is_neither_fused_nor_absorbed():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.relu, self.pad, self.second = (
+                nn.Conv2d(3, 8, 3), nn.ReLU(), nn.ZeroPad2d(1), nn.Conv2d(8, 8, 3)
+            )  # fmt: skip
+
+        def forward(self, x):
+            return self.second(self.pad(self.relu(self.first(x))))
+
+    program = program_of(Net(), 3, 8, 8)
+    module, found = annotated(program, "xnnpack", scheme(layers={"relu": "float", "pad": "float"}))
+    first, second = (plan_of(found, "conv2d", index) for index in (0, 1))
+    assert (first.tail, first.inside, second.inside) == (first.node, (), ())
+    assert second.edges[0][1] is nodes(module, "pad")[0]
+    assert [(ir.scope(item.node), item.reason) for item in found.left_float] == [
+        ("relu", "float by layers"), ("pad", "float by layers")
+    ]  # fmt: skip
+
+
 def test_what_the_target_cannot_do_is_left_float_with_a_reason():
     class Net(nn.Module):
         def __init__(self):

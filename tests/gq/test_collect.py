@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from edgewright import ir, targets
 from edgewright.datasets import Sample
@@ -10,11 +11,11 @@ from edgewright.gq.annotate import annotate, scopes_of
 from edgewright.gq.collect import observe, rows
 from edgewright.gq.groups import name_tensors, solve
 from edgewright.gq.scheme import Resolved
-from tests.gq.nets import noise, sample_of, scheme, small
+from tests.gq.nets import noise, program_of, sample_of, scheme, small
 
 
-def observed(array, method="histogram", averaged=()):
-    module = ir.unlift(small())
+def observed(array, method="histogram", averaged=(), program=None):
+    module = ir.unlift(program or small())
     names = name_tensors(module)
     found = annotate(module, targets.load("xnnpack"), Resolved(scheme(), scopes_of(module)))
     groups = solve(found, names)
@@ -65,3 +66,33 @@ def test_a_fixed_batch_is_filled_up():
     batches = [row[0] for row in rows(module, sample_of(noise(6)))]
     assert [len(batch) for batch in batches] == [4, 4]
     assert torch.equal(batches[1][1], batches[1][3])
+
+
+def test_what_fills_up_a_fixed_batch_does_not_count():
+    array = noise(6)
+    _, means, steps = observed(array, "minmax", averaged=("x",), program=ir.specialize(small(), 4))
+    (mean,) = means.values()
+    np.testing.assert_allclose(mean.numpy(), array.astype(np.float64).mean(0, keepdims=True), atol=1e-12)
+    assert steps == [(4, 6), (6, 6)]
+
+
+def test_a_fixed_batch_names_its_rows():
+    array = noise(6)
+    array[5, 0, 0, 0] = np.nan
+    with pytest.raises(InputError, match="'input:x' is NaN or infinite on rows 4 to 5 of the sample"):
+        observed(array, program=ir.specialize(small(), 4))
+
+
+def test_the_mean_of_a_tensor_whose_rows_hold_tokens_is_over_all_of_them():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(8, 4)
+
+        def forward(self, x):
+            return self.fc(x.reshape(-1, 8))
+
+    array = noise(6, 5, 8)
+    _, means, _ = observed(array, "minmax", averaged=("reshape",), program=program_of(Net(), 5, 8))
+    (mean,) = means.values()
+    np.testing.assert_allclose(mean.numpy()[0], array.reshape(-1, 8).astype(np.float64).mean(0), atol=1e-12)

@@ -1,10 +1,12 @@
 import torch
+from torch import nn
 
 from edgewright import ir
-from edgewright.gq.correction import Correction, correct, keep_if_better
+from edgewright.gq.correction import Correction, correct, correctable, keep_if_better
 from edgewright.gq.weights import integer_weight
-from tests.gq.nets import Small, noise, program_of
-from tests.gq.test_weights import plans_of
+from edgewright.rounding import Grid
+from tests.gq.nets import W8_DYNAMIC, W8A8, Small, noise, program_of, scheme
+from tests.gq.test_weights import brought, plans_of
 
 
 def corrected():
@@ -47,6 +49,24 @@ def test_a_correction_that_helps_stays():
     right = Correction(correction.node, correction.before + 1, correction.before)
     assert keep_if_better(reference, module, [right], [(inputs,)])["applied"]
     assert torch.equal(ir.tensor_of(module, plan.node.args[2]), correction.before)
+
+
+def test_only_static_operators_whose_weight_is_rounded_here_and_that_have_a_bias_are_corrected():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bare, self.biased = nn.Linear(64, 64, bias=False), nn.Linear(64, 64)
+
+        def forward(self, x):
+            return self.biased(self.bare(x))
+
+    _, plans = plans_of(program_of(Net(), 64))
+    assert [ir.scope(node) for node in correctable(plans)] == ["biased"]
+    assert [source.name for source in correctable(plans).values()] == ["linear"]
+    for program, values in ((program_of(Net(), 64), W8_DYNAMIC), (brought(Grid(8, True, None))[0], W8A8)):
+        _, plans = plans_of(program, scheme(values))
+        assert plans
+        assert correctable(plans) == {}
 
 
 def _same():

@@ -10,17 +10,13 @@ from edgewright import gq, ir, targets
 from edgewright.config.schema import GqScheme
 from edgewright.gq import validate
 from tests.gq.nets import noise, sample_of, scheme, small
-from tests.support import ROOT
+from tests.support import ROOT, blocks
 
-PAGE = (ROOT / "docs/gq.md").read_text()
-
-
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+PAGE = "docs/gq.md"
 
 
 @pytest.mark.parametrize(
-    ("name", "values"), [item for block in blocks("yaml") for item in yaml.safe_load(block).items()]
+    ("name", "values"), [item for block in blocks(PAGE, "yaml") for item in yaml.safe_load(block).items()]
 )
 def test_a_documented_scheme_runs_on_xnnpack(name, values):
     validate.check(targets.load("xnnpack"), GqScheme.model_validate(values), f"gq.{name}")
@@ -28,7 +24,7 @@ def test_a_documented_scheme_runs_on_xnnpack(name, values):
 
 def test_the_documented_encodings_have_the_form_that_is_written():
     written = gq.quantize(small(), targets.load("xnnpack"), scheme(), sample_of(noise())).encodings
-    (documented,) = map(json.loads, blocks("json"))
+    (documented,) = map(json.loads, blocks(PAGE, "json"))
     assert documented.keys() == written.keys()
     for key in ("tensors", "weights"):
         assert documented[key][0].keys() == written[key][0].keys()
@@ -43,7 +39,7 @@ def test_the_documented_call_runs(tmp_path, monkeypatch):
     (tmp_path / "encodings.json").write_text(json.dumps(first.encodings))
     monkeypatch.chdir(tmp_path)
     found = {}
-    (code,) = blocks("python")
+    (code,) = blocks(PAGE, "python")
     exec(code, found)
     assert {item["method"] for item in found["quantized"].encodings["tensors"]} == {"encodings"}
 
@@ -55,6 +51,6 @@ def test_every_method_and_its_defaults_are_documented():
     from edgewright.gq import calibration
 
     for name in registry.names(calibration.PACKAGE):
-        line = re.findall(rf"^\| `{name}` \| .*\|$", PAGE, re.MULTILINE)[0]
+        line = re.findall(rf"^\| `{name}` \| .*\|$", (ROOT / PAGE).read_text(), re.MULTILINE)[0]
         for field in fields(registry.load(calibration.PACKAGE, name).Method):
             assert f"`{field.name}` ({field.default:g})" in line

@@ -1,5 +1,6 @@
 import pytest
 
+from edgewright.config.schema import GqScheme
 from edgewright.errors import ConfigError
 from edgewright.gq.scheme import Resolved
 from tests.gq.nets import scheme
@@ -24,3 +25,8 @@ def test_an_operator_goes_by_the_module_of_its_weight_too():
 def test_a_pattern_that_matches_nothing_names_the_nearest():
     with pytest.raises(ConfigError, match=r"gq.w8a8: layers: the pattern 'stage1.conv3' .*stage1.conv"):
         Resolved(scheme(layers={"stage1.conv3": "float"}), SCOPES, "gq.w8a8")
+
+
+def test_layers_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="layers changes what weights or activations say"):
+        GqScheme.model_validate({"layers": {"head": {"bits": 8}}})

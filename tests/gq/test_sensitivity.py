@@ -29,10 +29,11 @@ def test_figures_are_those_of_the_definition():
 def test_a_planted_bad_layer_comes_first():
     net = Small()
     with torch.no_grad():
-        net.conv2.weight[0] *= 3000  # a channel that takes the whole range of its tensor
-        net.head.weight *= 0.1
+        net.conv1.weight[0], net.conv1.bias[0] = 0, -1  # ReLU gives zeros alone,
+        net.conv2.weight[:, 0] = 1000  # whose weights take the whole range of each output channel
     result = gq.quantize(program_of(net, 3, 8, 8), targets.load("xnnpack"), scheme(), sample_of(noise()))
     modules = result.sensitivity["modules"]
     assert {item["scope"] for item in modules} >= {"conv1", "conv2", "head", ""}
     known = [item["snr_db"] for item in modules]
     assert known == sorted(known)
+    assert modules[0]["scope"] == "conv2"

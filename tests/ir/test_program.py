@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 import torch
@@ -14,6 +15,12 @@ from edgewright.errors import InputError
 from edgewright.models.load import export
 
 NAMES = ["resnet8_cifar10", "resnet20_cifar10", "autoencoder_toycar", "stories260k_llama", "english_llama"]
+
+
+@pytest.fixture(scope="session")
+def exported(loaded):
+    """A function from the name of a shipped model to its Program; do not change it."""
+    return cache(lambda name: export(loaded(name)))
 
 
 def digest(program, path):
@@ -30,8 +37,8 @@ def inputs_of(program, batch=3):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_saving_and_editing_reach_a_fixed_point(loaded, tmp_path, name):
-    program = export(loaded(name))
+def test_saving_and_editing_reach_a_fixed_point(loaded, exported, tmp_path, name):
+    program = exported(name)
     first = digest(program, tmp_path / "a.pt2")
     assert digest(ir.load(tmp_path / "a.pt2"), tmp_path / "elsewhere.pt2") == first
     once = ir.relift(ir.unlift(program), program)
@@ -40,8 +47,8 @@ def test_saving_and_editing_reach_a_fixed_point(loaded, tmp_path, name):
     assert torch.equal(ir.unlift(once)(*inputs), loaded(name).module(*inputs))
 
 
-def test_torch_opens_a_saved_program(loaded, tmp_path):
-    ir.save(export(loaded("resnet8_cifar10")), tmp_path / "p.pt2")
+def test_torch_opens_a_saved_program(loaded, exported, tmp_path):
+    ir.save(exported("resnet8_cifar10"), tmp_path / "p.pt2")
     images = torch.randn(5, 3, 32, 32)
     reopened = torch.export.load(tmp_path / "p.pt2").module()
     assert torch.equal(reopened(images), loaded("resnet8_cifar10").module(images))
@@ -65,8 +72,8 @@ def test_bytes_do_not_depend_on_the_process(model_folder, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_operator_has_a_scope_and_its_origin(loaded, name):
-    program = ir.relift(ir.unlift(export(loaded(name))), export(loaded(name)))
+def test_every_operator_has_a_scope_and_its_origin(loaded, exported, name):
+    program = ir.relift(ir.unlift(exported(name)), exported(name))
     modules = {path for path, _ in loaded(name).module.named_modules()}
     for node in program.graph.nodes:
         if node.op == "call_function":
@@ -77,8 +84,8 @@ def test_every_operator_has_a_scope_and_its_origin(loaded, name):
         assert described["scopes"]["model.layers.0.mlp.down_proj"] == {"linear": 1}
 
 
-def test_batch_stays_dynamic_and_can_be_fixed(loaded):
-    program = export(loaded("resnet8_cifar10"))
+def test_batch_stays_dynamic_and_can_be_fixed(exported):
+    program = exported("resnet8_cifar10")
     assert ir.describe(program)["inputs"][0]["shape"] == ["batch", 3, 32, 32]
     assert ir.describe(ir.specialize(program, 1))["inputs"][0]["shape"] == [1, 3, 32, 32]
 
@@ -124,6 +131,28 @@ def test_state_in_the_forward_pass_is_refused():
         ir.export(Counting().eval(), [((3,), torch.float32)])
 
 
+class DataDependent(nn.Module):
+    def forward(self, x):
+        return torch.nonzero(x.sum(1)) * 2
+
+
+def test_sizes_that_depend_on_the_data_are_refused():
+    model = nn.Sequential(nn.Linear(3, 3), DataDependent()).eval()
+    with pytest.raises(InputError, match=r"operator aten\.nonzero\.default in module '1' gives a tensor whose size"):
+        ir.export(model, [((3,), torch.float32)])
+
+
+class Transposed(nn.Module):
+    def forward(self, x):
+        return x.transpose(0, 1)
+
+
+def test_the_batch_may_move_to_another_dimension():
+    model = nn.Sequential(Transposed(), nn.TransformerEncoderLayer(8, 2, 16), Transposed()).eval()
+    program = ir.export(model, [((5, 8), torch.float32)])
+    assert ir.describe(program)["outputs"] == [{"shape": ["batch", 5, 8], "dtype": "float32"}]
+
+
 class InPlace(nn.Module):
     def __init__(self):
         super().__init__()
@@ -152,8 +181,8 @@ def test_a_file_that_is_no_program_is_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_new_node_is_adopted_and_keeps_scope_through_a_relift(loaded):
-    program = export(loaded("resnet8_cifar10"))
+def test_a_new_node_is_adopted_and_keeps_scope_through_a_relift(exported):
+    program = exported("resnet8_cifar10")
     module = ir.unlift(program)
     add = next(node for node in module.graph.nodes if ir.operator_name(node.target) == "add")
     relu = next(iter(add.users))
@@ -169,8 +198,8 @@ def test_a_new_node_is_adopted_and_keeps_scope_through_a_relift(loaded):
     assert len(clone.meta["custom"]["from"]) == 2
 
 
-def test_a_constant_takes_over_the_name_of_what_it_replaces(loaded):
-    program = export(loaded("resnet8_cifar10"))
+def test_a_constant_takes_over_the_name_of_what_it_replaces(exported):
+    program = exported("resnet8_cifar10")
     module = ir.unlift(program)
     weight = next(node for node in module.graph.nodes if node.op == "get_attr" and node.target == "conv.weight")
     conv = next(iter(weight.users))
@@ -181,3 +210,24 @@ def test_a_constant_takes_over_the_name_of_what_it_replaces(loaded):
     names = [spec.target for spec in edited.graph_signature.input_specs]
     assert "conv.weight" in names
     assert "conv.weight_1" not in names
+
+
+class Numbered(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gamma_1, self.gamma_2 = nn.Parameter(torch.ones(3)), nn.Parameter(torch.zeros(3))
+
+    def forward(self, x):
+        return x * self.gamma_1 + self.gamma_2
+
+
+def test_names_that_end_in_a_number_are_the_users_own():
+    program = ir.export(Numbered().eval(), [((3,), torch.float32)])
+    edited = ir.relift(ir.unlift(program), program)
+    assert list(edited.graph_signature.parameters) == ["gamma_1", "gamma_2"]
+    module = ir.unlift(program)
+    old = next(node for node in module.graph.nodes if node.target == "gamma_2")
+    new = ir.constant(module, torch.ones(3), "gamma_2", old)
+    old.replace_all_uses_with(new)
+    edited = ir.relift(module, program)
+    assert [spec.target for spec in edited.graph_signature.input_specs][:2] == ["gamma_1", "gamma_2"]

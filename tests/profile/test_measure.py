@@ -2,6 +2,7 @@ import json
 import shutil
 from collections.abc import Callable
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ def test_profile_of_an_artifact_that_runs(built: Callable[[str, int], Path], tmp
     found = measure(folder, folder, target, inputs, threads=1, runs=5, warmup=1)
     assert set(found) == KEYS
     assert found["estimate"] is False
+    assert found["source"] == f"onnxruntime {version('onnxruntime')} on this machine"
     assert (found["threads"], found["runs"], found["cycles"]) == (1, 5, None)
     for build in ("compiled", "float"):
         assert found["latency_ms"][build]["median"] > 0

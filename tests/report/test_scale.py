@@ -27,7 +27,7 @@ def test_ticks_are_few_ascending_and_inside(values: list[float]) -> None:
 def test_ticks_are_round_numbers() -> None:
     assert fitted([44.8, 49.05], 0, 1).ticks() == (45.0, 46.0, 47.0, 48.0, 49.0)
     assert fitted([50, 5000], 0, 1).ticks() == (50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
-    assert not fitted([50, 5000], 0, 1, may_be_log=False).log
+    assert [fitted([50, high], 0, 1).log for high in (200, 5000)] == [False, True]
 
 
 def test_one_value_sits_inside_and_nothing_gives_a_unit_axis() -> None:

@@ -20,7 +20,7 @@ def test_a_row_for_each_stage_with_its_change(variants: list[VariantFiles]) -> N
 
 
 def test_eighty_columns_are_enough(variants: list[VariantFiles]) -> None:
-    run = {"instances": {f"gq@{item.name}": {"state": "Completed", "seconds": 123.4} for item in variants}}
+    run = {"stages": {f"gq@{item.name}": {"state": "Completed", "seconds": 123.4} for item in variants}}
     text = printed(variants, run)
     assert "Completed" in text
     assert "123 s" in text

@@ -19,9 +19,9 @@ def test_range(bits, symmetric, qmin, qmax):
 def test_a_ragged_last_group_is_filled_up_and_cut_off_again():
     grid = Grid(4, True, 32)
     matrix = torch.randn(3, 172)
-    split = grid.split(matrix, fill=9.0)
+    split = grid.split(matrix)
     assert split.shape == (3, 6, 32)
-    assert split[:, -1, 12:].unique().tolist() == [9.0]
+    assert split[:, -1, 12:].unique().tolist() == [0.0]
     assert torch.equal(grid.join(split, 172), matrix)
     assert grid.groups(172) == 6
 

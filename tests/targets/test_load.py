@@ -62,7 +62,7 @@ def test_family_is_extended_and_null_removes(tmp_path: Path) -> None:
         "operators: {linear: {float: false}, relu: {float: true}}\n"
     )
     target = targets.read(file, families)
-    assert (target.family, target.description, target.float_build) == ("base", "mine", False)
+    assert (target.name, target.description, target.float_build) == ("board", "mine", False)
     assert not target.operators["linear"].runs_float
     assert target.operators["linear"].quantized[0].name == "w8a8"
     assert target.supports("relu")
@@ -95,6 +95,23 @@ def test_misspelt_target_names_the_nearest() -> None:
 def test_wrong_file_is_one_line_with_file_and_key(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         targets.read(written(tmp_path, **changes), tmp_path / "families")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("toolchain", "options", "message"),
+    [
+        ("ethos_u", {"acelerator": "x"}, "board.yaml: options: ethos_u has no option 'acelerator' (did you mean 'acc"),
+        ("xnnpack", {"threads": "2"}, "board.yaml: options: xnnpack has no option 'threads'; it has none"),
+    ],
+)
+def test_an_option_that_the_toolchain_lacks_is_refused(
+    tmp_path: Path, toolchain: str, options: dict[str, str], message: str
+) -> None:
+    target = targets.read(written(tmp_path, toolchain=toolchain, options=options), tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        targets.adapter(target)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 

@@ -4,7 +4,7 @@ import pytest
 
 from edgewright import targets
 from edgewright.errors import ConfigError
-from edgewright.targets.probe import EXAMPLES, forms, probe
+from edgewright.targets.probe import EXAMPLES, Probe, forms, probe
 
 # A sample of the maps; `python -m benchmarks.probe_targets` compiles every line.
 SAMPLE = [
@@ -22,8 +22,21 @@ def test_the_toolchain_takes_what_the_map_says(name: str, op: str, kernel: str, 
     target = targets.load(name)
     (form,) = [item for item in forms(target.operators[op]) if (item.name if item else "float") == kernel]
     found = probe(target, op, form, tmp_path)
-    assert found.left == ()
+    assert found.holds, found
     assert found.steps <= 2
+
+
+@pytest.mark.parametrize(
+    ("kernel", "left", "steps", "holds"),
+    [
+        ("w8a8", (), 2.0, True), ("w8a8", (), 2.1, False), ("float", (), 4.0, True), ("float", (), 4.1, False),
+        ("w8a8", (), float("nan"), False), ("float", ("linear: no kernel",), 0.0, False),
+    ],
+)
+def test_a_line_holds_if_all_of_it_is_delegated_and_computes_the_same(
+    kernel: str, left: tuple[str, ...], steps: float, holds: bool
+) -> None:
+    assert Probe("linear", kernel, left, steps).holds == holds
 
 
 @pytest.mark.parametrize("name", targets.names())
@@ -41,4 +54,5 @@ def test_an_operator_that_the_delegate_lacks_is_reported_with_its_reason(tmp_pat
     lacking = target.model_copy(update={"operators": {**target.operators, "elu": target.operators["tanh"]}})
     found = probe(lacking, "elu", None, tmp_path)
     assert found.left != ()
+    assert not found.holds
     assert all("partitioner" in item for item in found.left)

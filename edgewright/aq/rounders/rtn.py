@@ -31,7 +31,7 @@ class Options(AlgorithmOptions):
 class Algorithm:
     """Round to nearest. With `clip` the error of a group is that of its share of the output, else of its weights."""
 
-    statistics: ClassVar[frozenset[Statistic]] = frozenset({Statistic.HESSIAN})
+    statistics: ClassVar[frozenset[Statistic]] = frozenset()
     quantized_inputs: ClassVar[bool] = False
 
     def __init__(self, options: Options) -> None:
@@ -62,7 +62,6 @@ def group_moments(layer: Layer, statistics: Statistics) -> Tensor:
 
     [groups, width, width], or [out, groups, width, width] for a convolution with groups of channels.
     """
-    assert statistics.hessian is not None
     whole, columns = statistics.hessian, layer.matrix.shape[1]
     grid, width = layer.grid, layer.grid.width(columns)
     padded = whole.new_zeros(whole.shape[0], grid.groups(columns) * width, grid.groups(columns) * width)

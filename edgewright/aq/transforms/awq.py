@@ -42,7 +42,7 @@ class Algorithm:
     """AWQ's scaling."""
 
     scope: ClassVar[Literal["block", "model"]] = "block"
-    statistics: ClassVar[frozenset[Statistic]] = frozenset({Statistic.MEAN_MAGNITUDE, Statistic.HESSIAN})
+    statistics: ClassVar[frozenset[Statistic]] = frozenset({Statistic.MEAN_MAGNITUDE})
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -60,7 +60,8 @@ class Algorithm:
             elif names and done.isdisjoint(names):
                 pair.scale(self.factors(block, pair, consumers), block.model)
                 done |= set(names)
-        block.changed()
+        if done:
+            block.changed()
         left = (Skipped(name, reason) for name, reason in skipped.items() if name not in done)
         return Applied(tuple(name for name in layers if name in done), tuple(left))
 

@@ -17,6 +17,7 @@ def command(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 2 when the plan is stale.")] = False,
 ) -> None:
     """Bring plan.json and code.json up to date, and show which stages would run and why."""
+    from edgewright.cli.recovered import recovered
     from edgewright.engine import plan
     from edgewright.engine.validate import require_valid
     from edgewright.engine.workspace import Workspace
@@ -31,6 +32,7 @@ def command(
     changed = plan.write(workspace)
     if changed:
         print(f"written: {', '.join(changed)}")
+    recovered()
     _show(workspace)
 
 
@@ -38,8 +40,8 @@ def _show(workspace: "Workspace") -> None:
     from edgewright.engine.preview import preview
     from edgewright.engine.workspace import STAGES
 
-    pending = preview(workspace)
-    total = sum(len(workspace.plan()[stage]) for stage in STAGES) + 1  # the report
+    pending, plan = preview(workspace), workspace.plan()
+    total = sum(len(plan[stage]) for stage in STAGES) + 1  # the report
     if not pending:
         print(f"nothing to do: {total} stages up to date")
         return

@@ -26,7 +26,7 @@ def command(
     found = prune.dropped(workspace)
     items = [item for item in found if item.restorable]
     if not dry_run:
-        prune.prune(workspace)
+        prune.remove(workspace, items)
     for item in items:
         print(f"  {item.path}  {byte_text(item.size_bytes)}")
     total = byte_text(sum(item.size_bytes for item in items))
@@ -34,5 +34,5 @@ def command(
     print(f"{verb} {len(items)} artifacts, {total}" if items else "nothing to prune")
     for item in found:
         if not item.restorable:
-            print(f"  {item.path} is not of a run that ended: left alone")
+            print(f"  {item.path} is not as a run that ended has left it: left alone")
 

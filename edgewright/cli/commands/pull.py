@@ -1,8 +1,6 @@
 """`edgewright pull`."""
 
-from typing import Annotated
-
-import typer
+from edgewright.cli.options import Jobs, Remote
 
 EXAMPLES = (
     ("edgewright pull", "from the default remote of `dvc remote`"),
@@ -10,20 +8,15 @@ EXAMPLES = (
 )
 
 
-def command(
-    remote: Annotated[
-        str | None, typer.Option(metavar="NAME|URL|PATH", help="Remote; the default one if absent.")
-    ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Parallel transfers.")] = None,
-) -> None:
+def command(remote: Remote = None, jobs: Jobs = None) -> None:
     """Get everything that was pushed; a run afterwards restores it and computes nothing."""
+    from edgewright.cli.recovered import recovered, tell
     from edgewright.engine import share
-    from edgewright.engine.workspace import Workspace
 
-    moved = share.pull(Workspace.find().root, remote, jobs)
+    moved = share.pull(recovered().root, remote, jobs, tell)
     if not moved.objects and not moved.entries:
         print(f"everything of {moved.remote} is here already")
     else:
         print(f"pulled {moved.objects} files and {moved.entries} results from {moved.remote}")
     if moved.incomplete:
-        print(f"{moved.incomplete} results are incomplete on the remote and will be computed when needed")
+        print(f"{moved.incomplete} results are incomplete or broken on the remote and will be computed when needed")

@@ -1,8 +1,6 @@
 """`edgewright push`."""
 
-from typing import Annotated
-
-import typer
+from edgewright.cli.options import Jobs, Remote
 
 EXAMPLES = (
     ("edgewright push", "to the default remote of `dvc remote`"),
@@ -11,17 +9,12 @@ EXAMPLES = (
 )
 
 
-def command(
-    remote: Annotated[
-        str | None, typer.Option(metavar="NAME|URL|PATH", help="Remote; the default one if absent.")
-    ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Parallel transfers.")] = None,
-) -> None:
+def command(remote: Remote = None, jobs: Jobs = None) -> None:
     """Share everything that was built, committed or not, with whoever has the remote."""
+    from edgewright.cli.recovered import recovered, tell
     from edgewright.engine import share
-    from edgewright.engine.workspace import Workspace
 
-    moved = share.push(Workspace.find().root, remote, jobs)
+    moved = share.push(recovered().root, remote, jobs, tell)
     if not moved.objects and not moved.entries:
         print(f"{moved.remote} has everything already")
     else:

@@ -44,23 +44,18 @@ def command(
 
     from edgewright.cli import show_report
     from edgewright.cli.live import view
-    from edgewright.engine import plan, run_record, scheduler
+    from edgewright.engine.build import build
     from edgewright.engine.state import State
-    from edgewright.engine.validate import require_valid
     from edgewright.engine.workspace import Workspace
     from edgewright.report.format import seconds_text
 
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     workspace = Workspace.find()
-    require_valid(workspace)
-    if changed := plan.write(workspace):
-        console.print(f"planned anew: {', '.join(changed)}")
-    chosen = list(dict.fromkeys(variants)) if variants else None
+    chosen = variants or None
     with view(console) as show:
-        outcome = scheduler.run(workspace, variants=chosen, jobs=jobs, force=force, on_event=show)
-    run_record.write(workspace, outcome)
+        outcome = build(workspace, variants=chosen, jobs=jobs, force=force, on_event=show)
     results = outcome.results.values()
-    if all(result.state is State.CACHED for result in results):
+    if outcome.is_cached:
         console.print(f"nothing to do: {len(results)} stages up to date")
         report = show_report.of_outcome(workspace, outcome, chosen)
         _path(console, workspace, chosen)
@@ -95,7 +90,7 @@ def _tell_failures(console: "Console", workspace: "Workspace", outcome: "Outcome
 
 
 def _traceback(workspace: "Workspace", result: "Result") -> str:
-    log = workspace.scratch / "logs" / f"{result.name.replace('@', '--')}.log"
+    log = workspace.log(result.name)
     text = log.read_text(encoding="utf-8") if log.is_file() else ""
     start = text.rfind("Traceback (most recent call last)")
     return f"{text[start:].rstrip()}\n" if start >= 0 else f"see {log.relative_to(workspace.root)}"

@@ -1,9 +1,9 @@
 """Squared distance of the logits to those of the float model."""
 
-from edgewright.evaluate.metric import Array, BaseMetric, given, ratio, rows
+from edgewright.evaluate.metric import Array, MeanMetric, given, rows
 
 
-class Metric(BaseMetric):
+class Metric(MeanMetric):
     """`1/N * sum_i ||z_i - r_i||_2^2`: mean over samples of the squared L2 distance between logit vectors.
 
     It sums over the classes and is not divided by their number. For a language model a sample is a
@@ -14,16 +14,9 @@ class Metric(BaseMetric):
     needs_reference = True
     better = "lower"
 
-    def __init__(self) -> None:
-        self._squared = 0.0
-        self._samples = 0
-
-    def update(
+    def each(
         self, logits: Array, *, reference: Array | None, labels: Array | None, inputs: tuple[Array, ...]
-    ) -> None:
+    ) -> Array:
         error = rows(logits) - rows(given(reference))
-        self._squared += float((error * error).sum())
-        self._samples += len(error)
-
-    def compute(self) -> float:
-        return ratio(self._squared, self._samples)
+        figures: Array = (error * error).sum(axis=-1)
+        return figures

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from edgewright.evaluate.metric import Array, BaseMetric, log_sum_exp, ratio, rows
+from edgewright.evaluate.metric import Array, MeanMetric, log_sum_exp, rows
 
 
-class Metric(BaseMetric):
+class Metric(MeanMetric):
     r"""`exp(-1/M * sum_w sum_{t>=1} log p(x_t | x_<t))` over windows w scored each on its own.
 
     The first token of a window is not predicted, so a window of T tokens gives T - 1 predictions and M
@@ -18,22 +18,16 @@ class Metric(BaseMetric):
     tasks = frozenset({"language-modeling"})
     better = "lower"
 
-    def __init__(self) -> None:
-        self._negative_log_likelihood = 0.0
-        self._predictions = 0
-
-    def update(
+    def each(
         self, logits: Array, *, reference: Array | None, labels: Array | None, inputs: tuple[Array, ...]
-    ) -> None:
+    ) -> Array:
         targets = inputs[0][:, 1:].reshape(-1)
         scores = rows(logits[:, :-1])
-        chosen = scores[np.arange(len(targets)), targets]
-        self._negative_log_likelihood += float((log_sum_exp(scores) - chosen).sum())
-        self._predictions += len(targets)
+        figures: Array = log_sum_exp(scores) - scores[np.arange(len(targets)), targets]
+        return figures
 
     def compute(self) -> float:
-        mean = ratio(self._negative_log_likelihood, self._predictions)
         try:
-            return math.exp(mean)
+            return math.exp(super().compute())
         except OverflowError:
             return math.inf

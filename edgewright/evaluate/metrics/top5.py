@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from edgewright.evaluate.metric import Array, BaseMetric, given, ratio, rows
+from edgewright.evaluate.metric import Array, MeanMetric, given, rows
 
 
-class Metric(BaseMetric):
+class Metric(MeanMetric):
     """`100 / N * sum_i [y_i is among the five largest of z_i]` in percent.
 
     Of equal logits the lower class ranks first, as in top-1. With five classes or fewer it is 100.
@@ -17,17 +17,9 @@ class Metric(BaseMetric):
     better = "higher"
     unit = "%"
 
-    def __init__(self) -> None:
-        self._correct = 0
-        self._samples = 0
-
-    def update(
+    def each(
         self, logits: Array, *, reference: Array | None, labels: Array | None, inputs: tuple[Array, ...]
-    ) -> None:
-        scores = rows(logits)
-        largest = np.argsort(-scores, axis=-1, kind="stable")[:, :5]
-        self._correct += int(np.count_nonzero((largest == given(labels)[:, None]).any(axis=-1)))
-        self._samples += len(scores)
-
-    def compute(self) -> float:
-        return ratio(100.0 * self._correct, self._samples)
+    ) -> Array:
+        largest = np.argsort(-rows(logits), axis=-1, kind="stable")[:, :5]
+        figures: Array = 100.0 * (largest == given(labels)[:, None]).any(axis=-1)
+        return figures

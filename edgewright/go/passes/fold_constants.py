@@ -1,9 +1,12 @@
 """Compute what depends on constants alone: position arithmetic, rotary tables, attention masks.
 
-A value that also depends on the symbolic batch size is folded where it is the same for every batch entry, tried
-at three batch sizes: to one entry that is expanded to the batch. Quantization operators are never folded.
+A value that also depends on the symbolic batch size is folded where it is the same for every batch entry, to one entry
+that is expanded to the batch. That is tried at a few batch sizes, the large one only where it takes little memory, and
+refused where a batch index is compared or divided, which may differ first at a batch that was not tried.
+Quantization operators are never folded.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -15,7 +18,7 @@ from torch.fx.node import map_arg
 from edgewright import ir
 from edgewright.go.build import Builder
 from edgewright.go.engine import Rewriting
-from edgewright.go.firing import Firing
+from edgewright.go.firing import Firing, scope_of
 from edgewright.go.match import bits, is_constant, is_tensor
 from edgewright.go.passes.purity import is_pure
 from edgewright.go.pattern import aten
@@ -25,7 +28,18 @@ NAME = "fold-constants"
 LIMIT_BYTES = 64 * 2**20
 """A constant larger than this, and larger than the constants that it is computed from, stays computed."""
 
-_BATCHES = (2, 3, 5)
+_BATCHES = (1, 2, 3, 5)
+
+_LARGE = 64
+
+_GATHERS = frozenset({"embedding", "gather", "index", "index_select"})
+"""Operators that read their first argument where the others say."""
+
+_LINEAR = frozenset({
+    "add", "alias", "arange", "clone", "contiguous", "detach", "expand", "mul", "permute", "reshape", "slice", "sub",
+    "transpose", "unsqueeze", "view",
+})
+"""Operators through which a batch index goes so that, if it makes a difference, it makes one at two entries."""
 
 
 def run(work: Rewriting) -> int:
@@ -86,16 +100,17 @@ def _region(node: Node) -> list[Node]:
 
 def _fold(work: Rewriting, node: Node, region: Sequence[Node], known: dict[str, Node]) -> bool:
     shape = node.meta["val"].shape
-    symbolic = [index for index, size in enumerate(shape) if isinstance(size, torch.SymInt)]
     varies = any(_is_size(member) for member in region)
-    values = [_evaluate(work, node, region, batch) for batch in (_BATCHES if varies else _BATCHES[:1])]
-    entries = [_one_entry(value, symbolic) for value in values]
-    first = entries[0]
-    if first is None or any(entry is None or not _identical(first, entry) for entry in entries[1:]):
-        return False
+    batches = _batches(region) if varies else _BATCHES[:1]
+    symbolic = [index for index, size in enumerate(shape) if isinstance(size, torch.SymInt)]
     stored = sum(value.numel() * value.element_size() for value in
                  (ir.tensor_of(work.module, member) for member in region if is_constant(member)))
-    if first.numel() * first.element_size() > max(LIMIT_BYTES, stored):
+    entry = math.prod(size for size in shape if isinstance(size, int)) * node.meta["val"].element_size()
+    if entry > max(LIMIT_BYTES, stored) or not _is_linear(region):
+        return False
+    entries = [_one_entry(_evaluate(work, node, region, batch), symbolic) for batch in batches]
+    first = entries[0]
+    if first is None or any(entry is None or not _identical(first, entry) for entry in entries[1:]):
         return False
     originals = [member for member in region if member.op == "call_function" and not _is_size(member)]
     new, builder = _constant(work, node, first, originals, known)
@@ -104,16 +119,45 @@ def _fold(work: Rewriting, node: Node, region: Sequence[Node], known: dict[str, 
         new = builder.append(aten.expand.default, (new, sizes), {})
     comparison = None
     if work.witness is not None:
-        work.witness.run([*([new] if not symbolic else [new.args[0]]), *builder.created])  # type: ignore[list-item]
-        comparison = work.witness.compare(Class.EXACT, 0.0, [node], [new])
+        computed = [member for member in region if member.op == "call_function"]
+        work.witness.run([*computed, *([new.args[0]] if symbolic else [new]), *builder.created])  # type: ignore[list-item]
+        comparison = work.witness.compare(Class.EXACT, 0.0, node, new)
         if comparison.counterexample is not None:
-            work.witness.forget(builder.created)
-            builder.discard()
+            work.discard(builder)
             return False
-    stack = ir.smallest_scope(originals)
-    reason = "the same for every batch entry" if varies else "depends on constants alone"
-    work.firings.append(Firing(NAME, "exact", node.name, str(list(stack.values())[-1][0]), reason, comparison))
+    reason = (f"the same for every batch entry, tried at batches {', '.join(map(str, batches))}" if varies
+              else "depends on constants alone")
+    work.firings.append(Firing(NAME, "exact", node.name, scope_of(originals), reason, comparison))
     node.replace_all_uses_with(new, propagate_meta=False)
+    return True
+
+
+def _batches(region: Sequence[Node]) -> tuple[int, ...]:
+    values = [member.meta["val"] for member in region if is_tensor(member)]
+    bytes_at_large = sum(math.prod(_size_at(size, _LARGE) for size in value.shape) * value.element_size()
+                         for value in values)
+    return (*_BATCHES, _LARGE) if bytes_at_large <= LIMIT_BYTES else _BATCHES
+
+
+def _is_linear(region: Sequence[Node]) -> bool:
+    """Whether no batch index or size is compared, divided, rounded or the like.
+
+    That may make a difference first at a batch that was not tried.
+    """
+    varying: set[Node] = set()
+    for member in region:
+        name = ir.operator_name(member.target)
+        direct = (*member.args, *member.kwargs.values())
+        # A size inside a list is a result's shape.
+        read = [source for source in member.all_input_nodes if is_tensor(source) or source in direct]
+        if name in _GATHERS:
+            read = read[:1]
+        if _is_size(member):
+            varying.add(member)
+        elif not varying.isdisjoint(read):
+            varying.add(member)
+            if name not in _LINEAR:
+                return False
     return True
 
 

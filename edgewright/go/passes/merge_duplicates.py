@@ -29,7 +29,10 @@ def run(work: Rewriting) -> int:
             continue
         if node.op == "call_function":
             ir.adopt(first, [first, node], _NAME)
-            witness = work.witness.compare(Class.EXACT, 0.0, [node], [first]) if work.witness is not None else None
+            witness = None
+            if work.witness is not None:
+                work.witness.run((first, node))
+                witness = work.witness.compare(Class.EXACT, 0.0, node, first)
             work.firings.append(Firing(_NAME, "exact", node.name, ir.scope(first), f"equal to {first.name}", witness))
             merged += 1
         node.replace_all_uses_with(first, propagate_meta=False)

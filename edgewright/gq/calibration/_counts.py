@@ -59,13 +59,15 @@ class TwoPass:
         low, high = self._extremes.range
         if low == high:
             return
-        bins = len(self._counts)
-        start, factor = np.float32(low), np.float32(bins / (high - low))
+        bins, width = len(self._counts), high - low
+        # A range of almost nothing or of all numbers leaves float32 here.
+        kind = np.float32 if max(bins / width, width) <= np.finfo(np.float32).max else np.float64
+        start, factor = kind(low), kind(bins / width)
         places = (values.reshape(-1) - start) * factor
         self._counts += np.bincount(np.minimum(places.astype(np.intp), bins - 1), minlength=bins)
         zeros = values.size - int(np.count_nonzero(values))
         if zeros:
-            self._counts[min(int((np.float32(0) - start) * factor), bins - 1)] -= zeros
+            self._counts[min(int((kind(0) - start) * factor), bins - 1)] -= zeros
             self._zeros += zeros
 
     @property

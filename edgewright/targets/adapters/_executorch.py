@@ -33,12 +33,13 @@ class Reasons:
 class Lowered:
     """A program after partitioning: the edge manager of ExecuTorch, and what went where.
 
-    `order` holds operator and scope of each delegated node, in the order in which the delegates run them.
+    `order` holds operator and scope of each delegated node, in the order in which the delegates run them;
+    `delegates` the names of their lowered modules.
     """
 
     edge: Any
     order: tuple[tuple[str, str], ...]
-    delegates: int
+    delegates: tuple[str, ...]
     not_delegated: tuple[NotDelegated, ...]
 
 
@@ -56,15 +57,15 @@ def lower(program: ExportedProgram, partitioner: Any, reasons: Mapping[str, str]
     module = edge.exported_program().graph_module
     left: list[NotDelegated] = []
     order: list[tuple[str, str]] = []
-    delegates = 0
+    delegates: list[str] = []
     for node in module.graph.nodes:
         if node.op == "get_attr" and node.name.startswith("lowered_module_"):
-            delegates += 1
+            delegates.append(node.target)
             inner = getattr(module, node.target).original_module.graph.nodes
             order += [(name_of(item), ir.scope(item)) for item in inner if name_of(item)]
         elif name_of(node):
             left.append(NotDelegated(name_of(node), ir.scope(node), _reason(node, reasons)))
-    return Lowered(edge, tuple(order), delegates, tuple(left))
+    return Lowered(edge, tuple(order), tuple(delegates), tuple(left))
 
 
 def _reason(node: Node, reasons: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from typing import cast
 
 import torch
+from torch._ops import OpOverload
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
@@ -10,14 +11,19 @@ from edgewright import ir
 from edgewright.targets.manifest import TensorSignature
 
 INT32_MAX = 2**31 - 1
-_MODULE_STACK = "nn_module_stack"
+
+
+def overload_of(node: Node) -> OpOverload | None:
+    """Operator of a node, in an edge program too; None for what is no operator."""
+    target = node.target
+    op = target if isinstance(target, OpOverload) else getattr(target, "_op", None)
+    return op if isinstance(op, OpOverload) else None
 
 
 def name_of(node: Node) -> str:
     """Operator of a node without namespace and overload (`conv2d`); empty for what is no operator."""
-    target = node.target
-    op = target if isinstance(target, torch._ops.OpOverload) else getattr(target, "_op", None)
-    return str(op).split(".")[-2] if isinstance(op, torch._ops.OpOverload) else ""
+    op = overload_of(node)
+    return "" if op is None else ir.operator_name(op)
 
 
 def integer_biases(module: GraphModule) -> None:
@@ -27,6 +33,7 @@ def integer_biases(module: GraphModule) -> None:
     integer accumulators adds its bias there (Jacob et al. 2018, arXiv:1712.05877, section 2.4).
     Operators whose input or weight is not quantized per tensor and per channel are left alone.
     """
+    ir.register()
     decomposed = torch.ops.quantized_decomposed
     for node in list(module.graph.nodes):
         if name_of(node) not in ("conv1d", "conv2d", "linear") or len(node.args) < 3:
@@ -61,17 +68,15 @@ def integer_biases(module: GraphModule) -> None:
         )
         with module.graph.inserting_before(node):
             rounded = module.graph.call_function(decomposed.dequantize_per_channel.default, arguments)
-        rounded.meta[_MODULE_STACK] = node.meta.get(_MODULE_STACK)
+        ir.adopt(rounded, [node])
         node.replace_input_with(bias, rounded)
 
 
 def signatures(program: ExportedProgram) -> tuple[tuple[TensorSignature, ...], tuple[TensorSignature, ...]]:
     """Inputs and outputs of a specialized Program, with the quantization at its border."""
-    users = set(program.graph_signature.user_inputs)
+    users = ir.user_inputs(program)
     inputs = [
-        _signature(node.name, node, next(iter(node.users), None))
-        for node in program.graph.nodes
-        if node.op == "placeholder" and node.name in users
+        _signature(node.name, node, next(iter(node.users), None)) for node in program.graph.nodes if node.name in users
     ]
     results = program.graph.output_node().args[0]
     outputs = [

@@ -23,6 +23,7 @@ from torch.fx import Node
 from edgewright import ir
 from edgewright.errors import InputError
 from edgewright.files import read_json, write_json
+from edgewright.targets.adapters._program import overload_of
 
 STEPS = "simulator.json"
 CONSTANTS = "simulator.safetensors"
@@ -106,11 +107,10 @@ def _step(node: Node) -> dict[str, Any]:
     arguments = [_encoded(item) for item in node.args]
     options = {key: _encoded(item) for key, item in node.kwargs.items()}
     step: dict[str, Any] = {"name": node.name, "args": arguments, "kwargs": options}
-    target = node.target
-    if "executorch_call_delegate" in str(target):
+    if "executorch_call_delegate" in str(node.target):
         lowered = cast(Node, node.args[0])
         return {**step, "op": "delegate", "network": lowered.name, "args": arguments[1:]}
-    op = target if isinstance(target, torch._ops.OpOverload) else getattr(target, "_op", None)
+    op = overload_of(node)
     return {**step, "op": "getitem" if op is None else str(op)}
 
 

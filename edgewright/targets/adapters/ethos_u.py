@@ -15,18 +15,35 @@ from torch.fx import GraphModule, Node
 
 from edgewright import ir, targets
 from edgewright.files import read_json, write_json
-from edgewright.targets import Target
+from edgewright.targets import Target, artifact
 from edgewright.targets.adapters import _executorch, _program, _tosa, _vela
-from edgewright.targets.example import write_example
-from edgewright.targets.manifest import Manifest, describe, load
+from edgewright.targets.artifact import Example
+from edgewright.targets.manifest import Manifest, load
 
-SUFFIX = ".pte"
 RUNTIME = "tosa-reference-model"
-ESTIMATE = True
+SOURCE = ("Vela", "ethos-u-vela")
+OPTIONS = ("accelerator", "system_config", "memory_mode", "optimise")
 SCOPES = "scopes.json"
-_ARTIFACT = f"model{SUFFIX}"
+_ARTIFACT = "model.pte"
 _PACKAGES = (*_executorch.PACKAGES, "ethos-u-vela", "tosa-tools")
 _DEBUG_KEYS = ("debug_artifact_path", "dump_debug_info")
+EXAMPLE = Example(
+    '''"""Run the network of {artifact} ({target}) once on zeros, in the TOSA reference model.
+
+The .pte runs on the device. Needs: pip install edgewright tosa-tools=={versions[tosa-tools]}
+"""
+from pathlib import Path
+
+import numpy as np
+from edgewright import targets
+from edgewright.targets.adapters import ethos_u
+
+run = ethos_u.session(Path(__file__).parent, targets.load("{target}"), threads=1)
+inputs = ({inputs},)
+print(run(inputs).shape)
+''',
+    "np.zeros({shape}, np.{dtype})",
+)
 
 
 def compile(
@@ -55,30 +72,16 @@ def compile(
         with _refusals(reasons), _recorded() as records:
             lowered = _executorch.lower(specialized, EthosUPartitioner(spec), reasons.by_node)
         edge_program = lowered.edge.exported_program()
-        names = _lowered_names(edge_program.graph_module)
-        _forget_paths(edge_program.graph_module, names)
-        _tosa.write_steps(
-            edge_program, {name: record[0] for name, record in zip(names, records, strict=True)}, folder
-        )
+        _forget_paths(edge_program.graph_module, lowered.delegates)
+        found = dict(zip(lowered.delegates, records, strict=True))
+        _tosa.write_steps(edge_program, {name: network for name, (network, _) in found.items()}, folder)
         content, planned = _executorch.buffers(lowered.edge)
-    artifact = folder / _ARTIFACT
-    artifact.write_bytes(content)
-    write_json(folder / SCOPES, {name: record[1] for name, record in zip(names, records, strict=True)})
-    inputs, outputs = _program.signatures(specialized)
-    manifest = describe(
-        artifact,
-        (target.name, target.toolchain),
-        _PACKAGES,
-        delegated=len(lowered.order),
-        delegates=lowered.delegates,
-        not_delegated=lowered.not_delegated,
+    write_json(folder / SCOPES, {name: scopes for name, (_, scopes) in found.items()})
+    return artifact.write(
+        folder, _ARTIFACT, content, target, _PACKAGES, EXAMPLE, _program.signatures(specialized),
+        delegated=len(lowered.order), delegates=len(lowered.delegates), not_delegated=lowered.not_delegated,
         memory_bytes=planned,
-        inputs=inputs,
-        outputs=outputs,
-    )
-    manifest.save(folder)
-    write_example(folder, "tosa-reference-model", manifest)
-    return manifest
+    )  # fmt: skip
 
 
 def preload() -> None:
@@ -176,7 +179,7 @@ def _separate_activations(module: GraphModule) -> None:
                 decomposed.dequantize_per_tensor.default, (quantized, *parameters)
             )
         for item in (quantized, restored):
-            item.meta["nn_module_stack"] = node.meta.get("nn_module_stack")
+            ir.adopt(item, [node])
         node.replace_input_with(source, restored)
 
 
@@ -200,14 +203,6 @@ def _mark(module: GraphModule) -> None:
 
 def _is_pair(node: Node) -> bool:
     return _program.name_of(node).startswith(("quantize_per", "dequantize_per"))
-
-
-def _lowered_names(module: GraphModule) -> list[str]:
-    return [
-        cast(str, node.target)
-        for node in module.graph.nodes
-        if node.op == "get_attr" and node.name.startswith("lowered_module_")
-    ]
 
 
 def _forget_paths(module: GraphModule, names: Sequence[str]) -> None:

@@ -14,24 +14,37 @@ from torch.fx import GraphModule
 
 from edgewright import ir
 from edgewright.files import read_json
-from edgewright.targets import Target
+from edgewright.targets import Target, artifact
 from edgewright.targets.adapters import _executorch, _program
 from edgewright.targets.adapters._times import trimmed_mean
-from edgewright.targets.example import write_example
-from edgewright.targets.manifest import Manifest, describe
+from edgewright.targets.artifact import Example
+from edgewright.targets.manifest import Manifest
 
-SUFFIX = ".onnx"
 RUNTIME = "onnxruntime"
-ESTIMATE = False
+SOURCE = ("onnxruntime", "onnxruntime")
+OPTIONS: tuple[str, ...] = ()
 OPSET = 21
 SCOPE = "scope"
-_ARTIFACT = f"model{SUFFIX}"
+_ARTIFACT = "model.onnx"
 _KERNEL = "_kernel_time"
 # What ONNX Runtime appends to the name of a node that it fused.
 _FUSED = re.compile(r"_token_\d+$")
 _PACKAGES = ("onnx", "onnxruntime", "onnxscript", "torch")
 # It turns the border between int8 and uint8 into a node whose types do not match.
 _DISABLED = ["QDQPropagationTransformer"]
+EXAMPLE = Example(
+    '''"""Run {artifact} ({target}) once on zeros. Needs: pip install onnxruntime=={versions[onnxruntime]}"""
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession(str(Path(__file__).with_name("{artifact}")))
+inputs = {{{inputs}}}
+print(session.run(None, inputs)[0].shape)
+''',
+    '"{name}": np.zeros({shape}, np.{dtype})',
+)
 
 
 def compile(
@@ -44,10 +57,9 @@ def compile(
     """
     import onnx
 
-    folder.mkdir(parents=True, exist_ok=True)
     with _executorch.quiet():
         specialized = ir.specialize(program, len(batch_inputs[0]), _prepare)
-        inputs, outputs = _program.signatures(specialized)
+        inputs, outputs = signatures = _program.signatures(specialized)
         exported = torch.onnx.export(
             specialized,
             dynamo=True,
@@ -60,22 +72,10 @@ def compile(
         model = exported.model_proto
     _strip(model)
     onnx.checker.check_model(model)
-    artifact = folder / _ARTIFACT
-    artifact.write_bytes(model.SerializeToString(deterministic=True))
-    manifest = describe(
-        artifact,
-        (target.name, target.toolchain),
-        _PACKAGES,
-        delegated=len(model.graph.node),
-        delegates=1,
-        not_delegated=(),
-        memory_bytes=None,
-        inputs=inputs,
-        outputs=outputs,
-    )
-    manifest.save(folder)
-    write_example(folder, "onnxruntime", manifest)
-    return manifest
+    return artifact.write(
+        folder, _ARTIFACT, model.SerializeToString(deterministic=True), target, _PACKAGES, EXAMPLE, signatures,
+        delegated=len(model.graph.node), delegates=1,
+    )  # fmt: skip
 
 
 def preload() -> None:

@@ -17,17 +17,17 @@ from torch.fx import GraphModule, Node
 
 from edgewright import ir
 from edgewright.files import read_json, write_json
-from edgewright.targets import Target
+from edgewright.targets import Target, artifact
 from edgewright.targets.adapters import _executorch, _program
 from edgewright.targets.adapters._times import trimmed_mean
-from edgewright.targets.example import write_example
-from edgewright.targets.manifest import Manifest, describe
+from edgewright.targets.artifact import Example
+from edgewright.targets.manifest import Manifest
 
-SUFFIX = ".pte"
 RUNTIME = "xnnpack"
-ESTIMATE = False
+SOURCE = ("executorch", "executorch")
+OPTIONS: tuple[str, ...] = ()
 SCOPES = "scopes.json"
-_ARTIFACT = f"model{SUFFIX}"
+_ARTIFACT = "model.pte"
 # XNNPACK's name of a kernel starts with its kind; the operators of the edge program that become it.
 _KINDS = {
     "Convolution": ("convolution",),
@@ -46,6 +46,19 @@ _KINDS = {
     "Reciprocal Square Root": ("rsqrt",),
     "Square": ("pow",),
 }
+EXAMPLE = Example(
+    '''"""Run {artifact} ({target}) once on zeros. Needs: pip install executorch=={versions[executorch]}"""
+from pathlib import Path
+
+import torch
+from executorch.runtime import Runtime
+
+method = Runtime.get().load_program(Path(__file__).with_name("{artifact}")).load_method("forward")
+inputs = [{inputs}]
+print(tuple(method.execute(inputs)[0].shape))
+''',
+    "torch.zeros({shape}, dtype=torch.{dtype})",
+)
 
 
 def compile(
@@ -58,30 +71,17 @@ def compile(
     """
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 
-    folder.mkdir(parents=True, exist_ok=True)
     reasons = _executorch.Reasons()
     with _executorch.quiet(), _refusals(reasons):
         specialized = ir.specialize(program, len(batch_inputs[0]), partial(_prepare, batch=len(batch_inputs[0])))
         lowered = _executorch.lower(specialized, XnnpackPartitioner(), reasons.by_node)
         content, planned = _executorch.buffers(lowered.edge)
-    artifact = folder / _ARTIFACT
-    artifact.write_bytes(content)
     write_json(folder / SCOPES, lowered.order)
-    inputs, outputs = _program.signatures(specialized)
-    manifest = describe(
-        artifact,
-        (target.name, target.toolchain),
-        _executorch.PACKAGES,
-        delegated=len(lowered.order),
-        delegates=lowered.delegates,
-        not_delegated=lowered.not_delegated,
+    return artifact.write(
+        folder, _ARTIFACT, content, target, _executorch.PACKAGES, EXAMPLE, _program.signatures(specialized),
+        delegated=len(lowered.order), delegates=len(lowered.delegates), not_delegated=lowered.not_delegated,
         memory_bytes=planned,
-        inputs=inputs,
-        outputs=outputs,
-    )
-    manifest.save(folder)
-    write_example(folder, "executorch", manifest)
-    return manifest
+    )  # fmt: skip
 
 
 def preload() -> None:
@@ -192,7 +192,7 @@ def _sizes(node: Node, batch: int) -> list[int]:
 
 def _replace(module: GraphModule, old: Node, new: Node, made: Sequence[Node]) -> None:
     for item in made:
-        item.meta["nn_module_stack"] = old.meta.get("nn_module_stack")
+        ir.adopt(item, [old])
     old.replace_all_uses_with(new)
     module.graph.erase_node(old)
 

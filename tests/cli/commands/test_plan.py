@@ -26,3 +26,11 @@ def test_check_writes_nothing_and_fails_when_stale(ready: Tiny):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: code.json is missing: `edgewright plan` brings it up to date\n"
     assert not ready.workspace.code_file.exists()
+
+
+def test_after_a_kill_that_broke_the_lock(ready: Tiny):
+    ready.workspace.lock_file.write_bytes(b"")
+    done = call(ready.root, "plan")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("dvc.lock was broken by a kill (0 bytes) and is deleted")
+    assert done.stdout.endswith("21 of 21 stages would run\n")

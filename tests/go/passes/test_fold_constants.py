@@ -48,6 +48,21 @@ class _BatchIndex(nn.Module):
         return x + torch.arange(x.shape[0])[:, None, None]
 
 
+class _Thresholds(nn.Module):
+    """What differs first at an eighth, or at a hundredth, batch entry."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch = torch.arange(x.shape[0])[:, None, None]
+        return x + batch // 8 + (batch < 100)
+
+
+class _Converted(nn.Module):
+    """The name of the folded node is that of a method of every module."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.arange(x.shape[2]).to(torch.float32)
+
+
 class _Masked(nn.Module):
     """Gathers with the batch index, as transformers does for packed sequences; all entries are equal."""
 
@@ -74,7 +89,8 @@ def test_position_arithmetic_is_folded_for_every_batch(export: Export) -> None:
     x = torch.randn(3, 5, 2)
     work = _folded(export(_Positions(), x), x)
     assert set(_operators(work)) == {"sym_size", "expand", "mul", "add"}
-    assert {firing.reason for firing in work.firings} == {"the same for every batch entry"}
+    (reason,) = {firing.reason for firing in work.firings}
+    assert reason == "the same for every batch entry, tried at batches 1, 2, 3, 5, 64"
     assert all(firing.witness is not None and firing.witness.max_abs == 0.0 for firing in work.firings)
     work.module.recompile()
     for rows in (1, 4):
@@ -94,6 +110,25 @@ def test_what_differs_between_batch_entries_stays(export: Export) -> None:
     assert "arange" in _operators(work)
     work.module.recompile()
     torch.testing.assert_close(work.module(x), _BatchIndex()(x))
+
+
+def test_what_may_differ_at_a_batch_that_is_not_tried_stays(export: Export) -> None:
+    work = _folded(export(_Thresholds(), torch.randn(3, 5, 2)))
+    work.module.recompile()
+    x = torch.randn(130, 5, 2)
+    torch.testing.assert_close(work.module(x), _Thresholds()(x), rtol=0, atol=0)
+
+
+def test_the_large_batch_is_tried_only_where_it_takes_little_memory(export: Export, monkeypatch: Any) -> None:
+    monkeypatch.setattr(fold_constants, "LIMIT_BYTES", 5 * 2 * 8)
+    work = _folded(export(_Positions(), torch.randn(3, 5, 2)))
+    assert {firing.reason for firing in work.firings} == {
+        "the same for every batch entry, tried at batches 1, 2, 3, 5"}
+
+
+def test_constant_does_not_take_the_name_of_a_method(export: Export) -> None:
+    work = _folded(export(_Converted(), torch.randn(3, 5, 2)))
+    assert [node.target for node in work.module.graph.find_nodes(op="get_attr")] == ["to_1"]
 
 
 def test_quantized_weights_stay_integers(export: Export) -> None:

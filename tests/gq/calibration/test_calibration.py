@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 
@@ -32,8 +33,11 @@ def test_split_and_order_do_not_matter(method, grid):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("values", [[], [0.0, 0.0], [2.5, 2.5], [-1e-30], [1e30, 2e30]])
-def test_constant_and_empty_tensors_have_a_range(method, values):
+@pytest.mark.parametrize(
+    "values",
+    [[], [0.0, 0.0], [2.5, 2.5], [-1e-30], [1e30, 2e30], [0.0, 1e-36], [1e-40, 2e-40], [-3e38, 3e38]],
+)
+def test_constant_empty_and_extreme_tensors_have_a_range(method, values):
     low, high = ranged(method, [np.array(values, np.float32)])
     parameters = GRID.spanning(low, high)
     assert parameters.scale > 0
@@ -49,14 +53,14 @@ def test_memory_does_not_grow_with_the_sample(method):
     piece = np.linspace(-1, 1, 1000, dtype=np.float32)
 
     def held():
-        return sum(value.nbytes for value in vars(observer).values() if isinstance(value, np.ndarray))
+        return len(pickle.dumps(observer))
 
     observer.observe(piece, 0)
     before = held()
     for turn in range(found.passes):
         for _ in range(50):
             observer.observe(piece, turn)
-    assert held() == before
+    assert held() < before + 100  # numbers that are larger take a byte more
 
 
 @pytest.mark.parametrize(

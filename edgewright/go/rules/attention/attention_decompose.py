@@ -14,13 +14,26 @@ from edgewright.go.target import Target, lacks
 
 
 class _Attention(nn.Module):
-    def __init__(self, mask: torch.Tensor | None = None, causal: bool = False) -> None:
+    def __init__(self, mask: torch.Tensor | None = None, causal: bool = False, grouped: bool = False) -> None:
         super().__init__()
-        self.causal = causal
+        self.causal, self.grouped = causal, grouped
         self.register_buffer("mask", mask)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.scaled_dot_product_attention(x, x * 0.5, x + 1, self.mask, is_causal=self.causal)
+        key, value = (x[:, :1], x[:, :1] + 1) if self.grouped else (x * 0.5, x + 1)
+        return nn.functional.scaled_dot_product_attention(
+            x, key, value, self.mask, is_causal=self.causal, enable_gqa=self.grouped)
+
+
+class _DataMask(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.scaled_dot_product_attention(x, x, x, x[..., :5] > 0)
+
+
+class _OverBatch(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x[None]
+        return nn.functional.scaled_dot_product_attention(y, y, y, is_causal=True)[0]
 
 
 class _Dropout(nn.Module):
@@ -32,7 +45,8 @@ class AttentionDecompose(Rule):
     """attention(q, k, v, m) = softmax(scale q k^T + m) v, with scale 1 / sqrt(width) (Vaswani et al. 2017, eq. 1).
 
     A constant or causal mask of booleans becomes a constant m of 0 and -inf. Finite input: the fused kernel treats
-    rows of infinities and overflowing products in its own way.
+    rows of infinities and overflowing products in its own way. So a mask of floats that is computed from data must
+    admit something in each row: where it is -inf throughout, the kernel gives 0 and this NaN.
     """
 
     kind = Class.DECOMPOSITION
@@ -40,26 +54,29 @@ class AttentionDecompose(Rule):
     specials = ("zero", "denormal", "half")
     after = ("expanded-mask",)
 
-    def pattern(self, query: Any, key: Any, value: Any, mask: Any, causal: Any, scale: Any) -> Any:
-        return aten.scaled_dot_product_attention.default(query, key, value, mask, 0.0, causal, scale=scale)
+    def pattern(self, query: Any, key: Any, value: Any, mask: Any, causal: Any, scale: Any, grouped: Any) -> Any:
+        return aten.scaled_dot_product_attention.default(
+            query, key, value, mask, 0.0, causal, scale=scale, enable_gqa=grouped)
 
     def when(self, match: Match) -> str | None:
         mask = match["mask"]
+        if match["grouped"]:
+            return "several heads share a key"
         if mask is None:
             sizes = (match.shape("query")[-2], match.shape("key")[-2])
             return None if not match["causal"] or static(sizes) else "the sequence length is not static"
-        if match.value("mask").dtype != torch.bool:
-            return None
         if not is_constant(mask):
-            return "the boolean mask is not constant"
-        return None if bool(match.tensor("mask").any(-1).all()) else "a row of the mask admits nothing"
+            return "the boolean mask is not constant" if match.dtype("mask") == torch.bool else None
+        values = match.tensor("mask")
+        admitted = values if values.dtype == torch.bool else values != -math.inf
+        return None if bool(admitted.any(-1).all()) else "a row of the mask admits nothing"
 
     def derive(self, match: Match) -> Mapping[str, Any]:
         allowed = None
         if match["causal"]:
             rows, columns = match.shape("query")[-2], match.shape("key")[-2]
             allowed = torch.ones(rows, columns, dtype=torch.bool).tril()
-        elif match["mask"] is not None and match.value("mask").dtype == torch.bool:
+        elif is_constant(match["mask"]) and match.dtype("mask") == torch.bool:
             allowed = match.tensor("mask")
         additive = None
         if allowed is not None:
@@ -88,4 +105,9 @@ class AttentionDecompose(Rule):
         x = torch.randn(2, 3, 5, 8)
         blind = torch.ones(5, 5, dtype=torch.bool)
         blind[2] = False
-        return (Negative(_Attention(blind), (x,), "admits nothing"), Negative(_Dropout(), (x,)))
+        return (Negative(_Attention(blind), (x,), "admits nothing"),
+                Negative(_Attention(torch.zeros(5, 5).masked_fill(~blind, -math.inf)), (x,), "admits nothing"),
+                Negative(_Attention(causal=True, grouped=True), (x,), "share a key", harmless=True),
+                Negative(_OverBatch(), (x[0, 0],), "length is not static", harmless=True),
+                Negative(_DataMask(), (x,), "mask is not constant"),
+                Negative(_Dropout(), (x,)))

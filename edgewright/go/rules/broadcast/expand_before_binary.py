@@ -42,7 +42,7 @@ class ExpandBeforeBinary(Rule):
         return (self.pattern, self.pattern_right)
 
     def derive(self, match: Match) -> Mapping[str, Any]:
-        root = match.outputs[0]
+        root = match.root
         left = root.args[0] in match.nodes
         return {"function": root.target if left else lambda x, y: root.target(y, x)}  # type: ignore[operator]
 

@@ -13,12 +13,17 @@ from edgewright.go.target import Target, prefers
 
 
 class _Shortcut(nn.Module):
-    def __init__(self, before: int, after: int, start: int = 0, value: float = 0.0) -> None:
+    def __init__(self, *widths: int, start: int = 0, end: int | None = None, value: float = 0.0) -> None:
         super().__init__()
-        self.widths, self.start, self.value = (0, 0, 0, 0, before, after), start, value
+        self.widths, self.rows, self.value = (0, 0, 0, 0, *widths)[-6:], slice(start, end, 2), value
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return nn.functional.pad(x[:, :, self.start::2, ::2], self.widths, value=self.value)
+        return nn.functional.pad(x[:, :, self.rows, ::2], self.widths, value=self.value)
+
+
+class _Volume(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 0, 0, 2, 2))
 
 
 class ChannelPadShortcut(Rule):
@@ -48,11 +53,7 @@ class ChannelPadShortcut(Rule):
         widths = match["widths"]
         if len(widths) != 6 or any(widths[:4]) or min(widths) < 0:
             return "pads another dimension than the channels"
-        if match["value"] not in (None, 0):
-            return "pads with another value than zero"
-        sides = tuple(zip(match.shape("x")[2:], (match["end_row"], match["end_column"]), strict=True))
-        whole = all(isinstance(size, int) and (end is None or end >= size) for size, end in sides)
-        return None if whole else "leaves rows or columns out at the end"
+        return None if match["value"] in (None, 0) else "pads with another value than zero"
 
     def derive(self, match: Match) -> Mapping[str, Any]:
         channels, (before, after) = match.shape("x")[1], match["widths"][4:]
@@ -72,7 +73,10 @@ class ChannelPadShortcut(Rule):
 
     def negatives(self) -> Sequence[Negative]:
         x = torch.randn(2, 3, 8, 8)
-        return (Negative(_Shortcut(2, 2, start=1), (x,)), Negative(_Shortcut(2, 2, value=1.0), (x,), "another value"))
+        return (Negative(_Shortcut(2, 2, start=1), (x,)), Negative(_Shortcut(2, 2, value=1.0), (x,), "another value"),
+                Negative(_Shortcut(2, 2, end=6), (x,), "shape"),
+                Negative(_Shortcut(1, -1, 0, 0, 2, 2), (x,), "another dimension"),
+                Negative(_Volume(), (x[..., None],), "not a batch of images", harmless=True))
 
 
 def _strided(x: Any, end_row: Any, row: Any, end_column: Any, column: Any) -> Any:

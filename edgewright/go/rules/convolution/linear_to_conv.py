@@ -9,6 +9,7 @@ from torch import nn
 from edgewright.go.match import Match
 from edgewright.go.pattern import aten
 from edgewright.go.rule import Class, Constant, Example, Negative, Rule
+from edgewright.go.rules.convolution._pixels import convolve
 from edgewright.go.target import Target, prefers
 
 
@@ -33,8 +34,7 @@ class LinearToConv(Rule):
         return {"shape": list(match.output.shape)}
 
     def replacement(self, x: Any, weight: Any, bias: Any, shape: Any) -> Any:
-        pixels = aten.reshape.default(x, [-1, weight.shape[1], 1, 1])
-        return aten.reshape.default(aten.conv2d.default(pixels, weight[:, :, None, None], bias), shape)
+        return convolve(x, weight.shape[1], weight[:, :, None, None], bias, shape)
 
     def targets(self, target: Target) -> str | None:
         return prefers(target, "linear", "conv2d")

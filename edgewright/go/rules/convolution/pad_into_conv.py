@@ -66,5 +66,6 @@ class PadIntoConv(Rule):
 
     def negatives(self) -> Sequence[Negative]:
         x = torch.randn(2, 3, 6, 6)
-        return (Negative(_Padded((0, 1, 0, 1)), (x,), "sides differently"),
-                Negative(_Padded((1, 1, 1, 1), value=1.0), (x,), "another value"))
+        return (Negative(_Padded((0, 1, 0, 1)), (x,), "sides differently", harmless=True),
+                Negative(_Padded((1, 1, 1, 1), value=1.0), (x,), "another value"),
+                Negative(_Padded((-1, -1, -1, -1), padding=1), (x,), "or crops"))

@@ -9,6 +9,7 @@ from torch import nn
 from edgewright.go.match import Match
 from edgewright.go.pattern import aten
 from edgewright.go.rule import Class, Constant, Example, Negative, Rule
+from edgewright.go.rules.convolution._pixels import convolve
 from edgewright.go.target import Target, prefers
 from edgewright.ir import register
 
@@ -55,8 +56,7 @@ class QuantizedLinearToConv(Rule):
                     high: Any, output_dtype: Any, bias: Any, shape: Any) -> Any:
         weight = _dequantize(integers[:, :, None, None], kernel_block, scale, zero_point, dtype, low, high,
                              output_dtype=output_dtype)
-        pixels = aten.reshape.default(x, [-1, integers.shape[1], 1, 1])
-        return aten.reshape.default(aten.conv2d.default(pixels, weight, bias), shape)
+        return convolve(x, integers.shape[1], weight, bias, shape)
 
     def targets(self, target: Target) -> str | None:
         return prefers(target, "linear", "conv2d")

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgewright.go.match import Match
 from edgewright.go.pattern import AnyOf, aten
 from edgewright.go.rule import Class, Example, Negative, Rule
 
@@ -41,11 +40,8 @@ class SameDtype(Rule):
     def replacement(self, x: Any) -> Any:
         return x
 
-    def when(self, match: Match) -> str | None:
-        return None if match.dtype("x") == match.output.dtype else "the type changes"
-
     def examples(self) -> Sequence[Example]:
         return (Example(_Convert(torch.float32), (torch.randn(2, 3),)),)
 
     def negatives(self) -> Sequence[Negative]:
-        return (Negative(_Convert(torch.float16), (torch.randn(2, 3),), "the type changes"),)
+        return (Negative(_Convert(torch.float16), (torch.randn(2, 3),), "type"),)

@@ -20,7 +20,7 @@ class BatchNormBeforeConv(Rule):
 
     kind = Class.FOLDED
     ulps = 256.0
-    specials = ("zero", "denormal", "half", "nan")
+    specials = ("zero", "denormal", "half", "infinity", "nan")
     after = ("batch-norm-into-conv", "batch-norm-into-linear", "batch-norm-into-transposed-conv")
 
     def pattern(self, x: Any, weight: Constant, bias: Constant, stride: Any, padding: Any, dilation: Any, groups: Any,
@@ -36,7 +36,7 @@ class BatchNormBeforeConv(Rule):
         return "the convolution pads with zeros that the normalization would shift" if padded else None
 
     def derive(self, match: Match) -> Mapping[str, Any]:
-        return {"convolution": match.outputs[0].target}
+        return {"convolution": match.root.target}
 
     def replacement(self, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any,
                     gamma: Any, beta: Any, mean: Any, var: Any, eps: Any, convolution: Any) -> Any:

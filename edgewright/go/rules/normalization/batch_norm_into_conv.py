@@ -31,7 +31,7 @@ class BatchNormIntoConv(Rule):
 
     kind = Class.FOLDED
     ulps = 256.0
-    specials = ("zero", "denormal", "half", "nan")
+    specials = ("zero", "denormal", "half", "infinity", "nan")
 
     def pattern(self, x: Any, weight: Constant, bias: Constant, stride: Any, padding: Any, dilation: Any, groups: Any,
                 gamma: Constant, beta: Constant, mean: Constant, var: Constant, momentum: Any, eps: Any,

@@ -20,7 +20,7 @@ class BatchNormIntoLinear(Rule):
 
     kind = Class.FOLDED
     ulps = 256.0
-    specials = ("zero", "denormal", "half", "nan")
+    specials = ("zero", "denormal", "half", "infinity", "nan")
 
     def pattern(self, x: Any, weight: Constant, bias: Constant, gamma: Constant, beta: Constant, mean: Constant,
                 var: Constant, momentum: Any, eps: Any, cudnn: Any) -> Any:

@@ -21,7 +21,7 @@ class BatchNormIntoTransposedConv(Rule):
 
     kind = Class.FOLDED
     ulps = 256.0
-    specials = ("zero", "denormal", "half", "nan")
+    specials = ("zero", "denormal", "half", "infinity", "nan")
 
     def pattern(self, x: Any, weight: Constant, bias: Constant, stride: Any, padding: Any, output_padding: Any,
                 groups: Any, dilation: Any, gamma: Constant, beta: Constant, mean: Constant, var: Constant,

@@ -6,21 +6,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgewright.go.match import Match, dimension, equal_sizes
+from edgewright.go.match import Match
 from edgewright.go.pattern import aten
 from edgewright.go.rule import Class, Example, Negative, Rule
+from edgewright.go.rules.normalization._norm import normalized, refuse_norm
 from edgewright.go.target import Target, has_kernel
 
 
 class _Norm(nn.Module):
-    def __init__(self, width: int, dim: int = -1) -> None:
+    def __init__(self, *shape: int, dim: int = -1, eps: float | torch.Tensor = 1e-6) -> None:
         super().__init__()
-        self.weight, self.bias, self.dim = nn.Parameter(torch.rand(width)), nn.Parameter(torch.rand(width)), dim
+        self.weight, self.bias, self.dim = nn.Parameter(torch.rand(shape)), nn.Parameter(torch.rand(shape)), dim
+        self.eps = eps
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         centered = x - x.mean(self.dim, keepdim=True)
         variance = centered.pow(2).mean(self.dim, keepdim=True)
-        return self.weight * (centered / torch.sqrt(variance + 1e-6)) + self.bias
+        return self.weight * (centered / torch.sqrt(variance + self.eps)) + self.bias
 
 
 class _Rsqrt(_Norm):
@@ -56,16 +58,10 @@ class LayerNormRecognize(Rule):
         return (self.pattern, self.pattern_rsqrt)
 
     def when(self, match: Match) -> str | None:
-        shape = match.shape("x")
-        if [dimension(index, len(shape)) for index in match["dims"]] != [len(shape) - 1]:
-            return "normalizes another dimension than the last"
-        if not isinstance(match["eps"], int | float):
-            return "eps is no number"
-        per_channel = all(equal_sizes(match.shape(name), shape[-1:]) for name in ("weight", "bias"))
-        return None if per_channel else "weight or bias is not one value per channel"
+        return refuse_norm(match, "weight", "bias")
 
     def derive(self, match: Match) -> Mapping[str, Any]:
-        return {"normalized": [match.shape("x")[-1]]}
+        return normalized(match)
 
     def replacement(self, x: Any, normalized: Any, weight: Any, bias: Any, eps: Any) -> Any:
         return aten.layer_norm.default(x, normalized, weight, bias, eps)
@@ -78,4 +74,7 @@ class LayerNormRecognize(Rule):
         return (Example(_Norm(8), (x,)), Example(_Rsqrt(8), (x,)))
 
     def negatives(self) -> Sequence[Negative]:
-        return (Negative(_Norm(4, dim=1), (torch.randn(2, 4, 4),), "another dimension"),)
+        x = torch.randn(2, 4, 4)
+        return (Negative(_Norm(4, dim=1), (x,), "another dimension"),
+                Negative(_Norm(4, eps=torch.tensor(1e-6)), (x,), "eps is no number", harmless=True),
+                Negative(_Norm(4, 1), (x,), "one value per channel", harmless=True))

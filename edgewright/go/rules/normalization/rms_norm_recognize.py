@@ -6,22 +6,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgewright.go.match import Match, dimension, equal_sizes
+from edgewright.go.match import Match
 from edgewright.go.pattern import aten
 from edgewright.go.rule import Class, Example, Negative, Rule
+from edgewright.go.rules.normalization._norm import normalized, refuse_norm
 from edgewright.go.target import Target, has_kernel
 
 
 class _LlamaNorm(nn.Module):
     """As transformers' LlamaRMSNorm spells it."""
 
-    def __init__(self, width: int, dim: int = -1) -> None:
+    def __init__(self, *shape: int, dim: int = -1, eps: float | torch.Tensor = 1e-5) -> None:
         super().__init__()
-        self.weight, self.dim = nn.Parameter(torch.rand(width) + 0.5), dim
+        self.weight, self.dim, self.eps = nn.Parameter(torch.rand(shape) + 0.5), dim, eps
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         variance = x.pow(2).mean(self.dim, keepdim=True)
-        return self.weight * (x * torch.rsqrt(variance + 1e-5))
+        return self.weight * (x * torch.rsqrt(variance + self.eps))
 
 
 class _Squared(_LlamaNorm):
@@ -47,15 +48,10 @@ class RmsNormRecognize(Rule):
         return (self.pattern, self.pattern_division)
 
     def when(self, match: Match) -> str | None:
-        shape = match.shape("x")
-        if [dimension(index, len(shape)) for index in match["dims"]] != [len(shape) - 1]:
-            return "normalizes another dimension than the last"
-        if not isinstance(match["eps"], int | float):
-            return "eps is no number"
-        return None if equal_sizes(match.shape("weight"), shape[-1:]) else "the weight is not one value per channel"
+        return refuse_norm(match, "weight")
 
     def derive(self, match: Match) -> Mapping[str, Any]:
-        return {"normalized": [match.shape("x")[-1]]}
+        return normalized(match)
 
     def replacement(self, x: Any, normalized: Any, weight: Any, eps: Any) -> Any:
         return aten.rms_norm.default(x, normalized, weight, eps)
@@ -68,4 +64,7 @@ class RmsNormRecognize(Rule):
         return (Example(_LlamaNorm(8), (x,)), Example(_Squared(8), (x,)))
 
     def negatives(self) -> Sequence[Negative]:
-        return (Negative(_LlamaNorm(4, dim=1), (torch.randn(2, 4, 4),), "another dimension"),)
+        x = torch.randn(2, 4, 4)
+        return (Negative(_LlamaNorm(4, dim=1), (x,), "another dimension"),
+                Negative(_LlamaNorm(4, eps=torch.tensor(1e-5)), (x,), "eps is no number", harmless=True),
+                Negative(_LlamaNorm(4, 1), (x,), "one value per channel", harmless=True))

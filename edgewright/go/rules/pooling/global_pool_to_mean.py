@@ -51,5 +51,5 @@ class GlobalPoolToMean(Rule):
 
     def negatives(self) -> Sequence[Negative]:
         x = torch.randn(2, 3, 4, 4)
-        return (Negative(nn.AvgPool2d(2), (x,), "not the whole plane"), Negative(nn.AdaptiveAvgPool2d(2), (x,)),
+        return (Negative(nn.AvgPool2d(3), (x,), "not the whole plane"), Negative(nn.AdaptiveAvgPool2d(2), (x,)),
                 Negative(nn.AvgPool2d(4, padding=1, stride=4), (x,), "pads"))

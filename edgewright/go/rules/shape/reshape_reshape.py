@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from edgewright.go.match import Match
-from edgewright.go.pattern import AnyOf, aten
+from edgewright.go.pattern import RESHAPE, aten
 from edgewright.go.rule import Class, Example, Negative, Rule
 
 
@@ -19,6 +19,16 @@ class _Reshapes(nn.Module):
 class _Flattens(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.reshape(x.shape[0], 2, -1).flatten(1) + 1
+
+
+class _Rows(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(x.shape[0], 4, 3).reshape(-1, 3) + 1
+
+
+class _FlattensRows(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(x.shape[0], 4, 3).flatten(0, 1) + 1
 
 
 class _Used(nn.Module):
@@ -33,13 +43,13 @@ class ReshapeReshape(Rule):
     kind = Class.EXACT
 
     def pattern(self, x: Any, inner: Any, outer: Any) -> Any:
-        return _reshape(_reshape(x, inner), outer)
+        return RESHAPE(RESHAPE(x, inner), outer)
 
     def pattern_flatten(self, x: Any, inner: Any, start: Any, end: Any) -> Any:
-        return aten.flatten.using_ints(_reshape(x, inner), start, end)
+        return aten.flatten.using_ints(RESHAPE(x, inner), start, end)
 
     def pattern_flattened(self, x: Any, start: Any, end: Any, outer: Any) -> Any:
-        return _reshape(aten.flatten.using_ints(x, start, end), outer)
+        return RESHAPE(aten.flatten.using_ints(x, start, end), outer)
 
     def patterns(self) -> Sequence[Any]:
         return (self.pattern, self.pattern_flatten, self.pattern_flattened)
@@ -52,11 +62,7 @@ class ReshapeReshape(Rule):
 
     def examples(self) -> Sequence[Example]:
         x = torch.randn(2, 3, 4)
-        return (Example(_Reshapes(), (x,)), Example(_Flattens(), (x,)))
+        return tuple(Example(module, (x,)) for module in (_Reshapes(), _Flattens(), _Rows(), _FlattensRows()))
 
     def negatives(self) -> Sequence[Negative]:
         return (Negative(_Used(), (torch.randn(2, 3, 4),), "has another user", harmless=True),)
-
-
-def _reshape(x: Any, shape: Any) -> Any:
-    return AnyOf(aten.reshape.default, aten.view.default, aten._unsafe_view.default)(x, shape)

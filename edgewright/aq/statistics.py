@@ -7,14 +7,15 @@ from enum import StrEnum
 import torch
 from torch import Tensor, nn
 
+from edgewright.aq.failure import LayerError
 from edgewright.aq.observe import channels, observed, patches
-from edgewright.errors import InputError
 
 
 class Statistic(StrEnum):
     """A statistic that an algorithm can ask for beside the Hessian; what nobody asks for is not collected."""
 
     MEAN_MAGNITUDE = "mean-magnitude"
+    MAX_MAGNITUDE = "max-magnitude"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,13 @@ class Statistics:
         hessian: mean of x x^T over the tokens, [weight groups, columns, columns], half the Hessian of the mean
             squared output error with respect to a row of the weight matrix.
         mean_magnitude: mean of |x|, [input channels]; None where not asked for.
+        max_magnitude: largest |x|, [input channels]; None where not asked for.
     """
 
     tokens: int
     hessian: Tensor
     mean_magnitude: Tensor | None = None
+    max_magnitude: Tensor | None = None
 
     def output_error(self, difference: Tensor) -> Tensor:
         """Mean squared output error over tokens and outputs that weights off by `difference` cause.
@@ -48,22 +51,24 @@ class _Sums:
     def __init__(self, module: nn.Module, wanted: frozenset[Statistic]) -> None:
         self.module, self.wanted = module, wanted
         self.positions = self.tokens = 0
-        self.mean = self.hessian = torch.zeros(())
+        self.mean = self.max = self.hessian = torch.zeros(())
 
     def add(self, name: str, x: Tensor) -> None:
         if not bool(torch.isfinite(x).all()):
-            raise InputError(f"{name}: its input holds NaN or infinite values for the calibration sample")
-        if Statistic.MEAN_MAGNITUDE in self.wanted:
+            raise LayerError(name, "its input holds NaN or infinite values for the calibration sample")
+        if self.wanted:
             magnitude = channels(self.module, x).abs()
             self.positions += magnitude.shape[0]
             self.mean = self.mean + magnitude.sum(0)
+            self.max = torch.maximum(self.max, magnitude.amax(0))
         vectors = patches(self.module, x)
         self.tokens += vectors.shape[1]
         self.hessian = self.hessian + vectors.mT @ vectors
 
     def result(self) -> Statistics:
         mean = self.mean / self.positions if Statistic.MEAN_MAGNITUDE in self.wanted else None
-        return Statistics(self.tokens, self.hessian / self.tokens, mean)
+        largest = self.max if Statistic.MAX_MAGNITUDE in self.wanted else None
+        return Statistics(self.tokens, self.hessian / self.tokens, mean, largest)
 
 
 def collect(
@@ -81,7 +86,7 @@ def collect(
         run: runs the calibration sample through the modules.
 
     Raises:
-        InputError: naming a layer whose input is not finite, or that nothing went through.
+        LayerError: naming a layer whose input is not finite, or that nothing went through.
     """
     leader = {name: names[0] for names in shared for name in names}
     sums = {name: _Sums(module, wanted) for name, module in modules.items() if leader.get(name, name) == name}
@@ -93,8 +98,6 @@ def collect(
         run()
     for name, item in sums.items():
         if item.tokens == 0:
-            raise InputError(
-                f"{name}: no token of the calibration sample goes through this layer; skip it under layers"
-            )
+            raise LayerError(name, "no token of the calibration sample goes through it; skip it under layers")
     results = {name: item.result() for name, item in sums.items()}
     return {name: results[leader.get(name, name)] for name in modules}

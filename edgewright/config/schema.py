@@ -20,13 +20,19 @@ def _listed(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
+Device = Literal["cpu", "cuda", "auto"]
+Layout = Literal["compressed-tensors", "dequantized", "gptq", "awq"]
+
+
 class LayerOverride(Entry):
     """Fields of a recipe that differ for the layers of a pattern; only those that are given count."""
 
     algorithms: Names = ()
+    format: Literal["int", "mxfp4"] = "int"
     bits: int = Field(4, ge=2, le=8)
     group: PositiveInt | None = None
     symmetric: bool = True
+    clip: bool = False
 
 
 class AqRecipe(Entry):
@@ -35,21 +41,39 @@ class AqRecipe(Entry):
     ```yaml
     awq-w4: {algorithms: [awq], bits: 4, group: 32, layers: {lm_head: skip}}
     ```
+    `format: mxfp4` fixes bits, group and symmetry (E2M1 elements, a power of two for each 32). `on_failure` says
+    what becomes of a layer that the algorithm cannot quantize; `activations`, where the calibration activations
+    wait between two blocks; `checkpoint`, the layouts that are written: the first into the folder itself,
+    each other into a folder of its name.
     """
 
     algorithms: Names = ()
+    format: Literal["int", "mxfp4"] = "int"
     bits: int = Field(4, ge=2, le=8)
     group: PositiveInt | None = None
     symmetric: bool = True
     clip: bool = False
     layers: Mapping[str, Literal["skip"] | LayerOverride] = {}
     options: Mapping[str, Mapping[str, Any]] = {}
-    device: Literal["cpu"] = "cpu"
+    on_failure: Literal["stop", "rtn", "float"] = "stop"
+    device: Device = "cpu"
+    activations: Literal["memory", "disk"] = "memory"
+    checkpoint: Annotated[tuple[Layout, ...], BeforeValidator(_listed)] = ()
 
     @property
     def is_float(self) -> bool:
         """Whether the recipe leaves the weights as they are."""
         return not self.model_fields_set
+
+    @model_validator(mode="after")
+    def _mxfp4(self) -> "AqRecipe":
+        fixed = {"bits": 4, "group": 32, "symmetric": True, "clip": False}
+        for entry in (self, *(item for item in self.layers.values() if isinstance(item, LayerOverride))):
+            for key in sorted(entry.model_fields_set & fixed.keys()) if entry.format == "mxfp4" else ():
+                if getattr(entry, key) != fixed[key]:
+                    raise ValueError(f"{key}: {getattr(entry, key)} does not go with format: mxfp4,"
+                                     f" which has {fixed[key]}")
+        return self
 
 
 class WeightScheme(Entry):

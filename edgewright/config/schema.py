@@ -68,7 +68,9 @@ class AqRecipe(Entry):
     @model_validator(mode="after")
     def _mxfp4(self) -> "AqRecipe":
         fixed = {"bits": 4, "group": 32, "symmetric": True, "clip": False}
-        for entry in (self, *(item for item in self.layers.values() if isinstance(item, LayerOverride))):
+        entries: list[AqRecipe | LayerOverride] = [self]
+        entries += [item for item in self.layers.values() if isinstance(item, LayerOverride)]
+        for entry in entries:
             for key in sorted(entry.model_fields_set & fixed.keys()) if entry.format == "mxfp4" else ():
                 if getattr(entry, key) != fixed[key]:
                     raise ValueError(f"{key}: {getattr(entry, key)} does not go with format: mxfp4,"

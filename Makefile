@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := 1
 
-BENCHMARKS := fresh models reproduce caching clone kills prefect aq targets
+BENCHMARKS := fresh models reproduce caching clone kills prefect aq swap targets
 
 .PHONY: demo test lint setup clean $(addprefix bench-,$(BENCHMARKS))
 
@@ -47,6 +47,8 @@ bench-prefect: $(INSTALLED)    # a local server, a scheduled run, a cancelled fl
 	@pytest tests/flows -m slow
 bench-aq: $(INSTALLED)         # weight quantization: perplexity and time; with the clipping search better than rtn
 	@python -m benchmarks.aq_smoke english_llama rtn awq awq,clip
+bench-swap: $(INSTALLED)       # the default language model through every algorithm by one field: what reruns
+	@python -m benchmarks.swap
 bench-targets: $(INSTALLED)    # every line of every capability map against its toolchain
 	@python -m benchmarks.probe_targets
 

@@ -4,13 +4,13 @@ import sys
 import time
 from collections.abc import Callable
 
-Progress = Callable[[int, int, str], None]
-"""Called with (steps done, steps in all, scope of the step)."""
+Progress = Callable[[float, int, str], None]
+"""Called with (steps done, steps in all, scope of the step); part of a long step may be done."""
 
 _INTERVAL_SECONDS = 0.5
 
 
-def silent(done: int, total: int, scope: str) -> None:
+def silent(done: float, total: int, scope: str) -> None:
     """A progress that shows nothing."""
 
 
@@ -19,7 +19,7 @@ def printed(label: str) -> Progress:
     start = time.monotonic()
     last = start - _INTERVAL_SECONDS
 
-    def show(done: int, total: int, scope: str) -> None:
+    def show(done: float, total: int, scope: str) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last < _INTERVAL_SECONDS and done < total:
@@ -27,6 +27,6 @@ def printed(label: str) -> Progress:
         last = now
         left = (now - start) / done * (total - done) if done else None
         remaining = f", {left:.0f} s left" if left is not None and done < total else ""
-        print(f"{label} {done}/{total} {scope}{remaining}", file=sys.stderr, flush=True)
+        print(f"{label} {int(done)}/{total} {scope}{remaining}", file=sys.stderr, flush=True)
 
     return show

@@ -14,10 +14,10 @@ def run(context: stage.Context) -> None:
     if recipe.is_float:
         keep(context.inputs["model"], context.out)
         return
-    model = load(context.inputs["model"], context.workspace.root)
+    model = load(context.inputs["model"], context.workspace.root, dtype="stored")
     sample = Sample.load(context.inputs["calibration"] / "sample.parquet")
-    quantized = aq.quantize(model, sample, recipe, progress=context.progress())
-    aq.save(quantized, context.inputs["model"], context.out)
+    quantized = aq.quantize(model, sample, recipe, progress=context.progress(), resume=context.resume)
+    aq.save(quantized, context.inputs["model"], context.out, recipe.checkpoint)
 
 
 if __name__ == "__main__":

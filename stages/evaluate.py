@@ -9,6 +9,7 @@ def run(context: stage.Context) -> None:
     from edgewright.datasets import Sample
     from edgewright.evaluate import evaluate, runners
     from edgewright.files import write_json
+    from edgewright.models import weights
     from edgewright.models.load import load
 
     options = context.params.evaluate
@@ -19,7 +20,7 @@ def run(context: stage.Context) -> None:
     runner = reference
     if kind == "aq":
         checkpoint = load(artifact, context.workspace.root)
-        runner = runners.from_model(checkpoint, (artifact / "model.safetensors").stat().st_size)
+        runner = runners.from_model(checkpoint, sum(file.stat().st_size for file in weights.files(artifact)))
     elif kind in ("go", "gq"):
         runner = runners.from_program(artifact / "program.pt2", model.spec.task)
     elif kind == "compile":

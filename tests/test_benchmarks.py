@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import yaml
 
-from benchmarks import caching, clone, fresh_clone, more_models, workspace
+from benchmarks import caching, clone, fresh_clone, more_models, swap, workspace
 from edgewright import config
 from edgewright.files import write_json
 from tests.support import ROOT
@@ -78,6 +78,40 @@ def test_a_step_of_caching_knows_what_must_run_and_what_must_not():
 def test_the_steps_of_caching_change_the_default():
     texts = [step.text for step in caching.steps((ROOT / "params.yaml").read_text())]
     assert all(before != after for before, after in pairwise(texts))
+
+
+def test_a_swap_changes_one_field_of_the_default():
+    default = (ROOT / "params.yaml").read_text()
+    assert set(swap.others()) >= {"rtn"}
+    assert "awq" not in swap.others()
+    for name in [*swap.others(), "awq,rtn"]:
+        before, after = (yaml.safe_load(text) for text in (default, swap.step(default, name).text))
+        assert before["aq"][swap.RECIPE].pop("algorithms") == ["awq"]
+        assert after["aq"][swap.RECIPE].pop("algorithms") == name.split(",")
+        assert before == after
+
+
+def test_a_swap_that_runs_what_lies_before_aq_is_wrong():
+    step = swap.step((ROOT / "params.yaml").read_text(), "rtn")
+    ran = [f"{stage}@english-llama--awq-w4" for stage in step.stages if stage != "report"]
+    right = {"Completed": [*ran, "report"], "Cached": ["model@alpha", "go@resnet8--none"]}
+    assert step.wrong(right) == []
+    assert step.wrong({**right, "Cached": [], "Restored": ["model@alpha"]}) == ["NOT EXPECTED: model@alpha"]
+    assert step.wrong({**right, "Failed": ["profile@x"]}) == ["FAILED: profile@x"]
+    assert step.wrong({})
+
+
+def test_a_line_of_the_swap_tells_failures_and_budgets():
+    variant = {
+        "aq": swap.RECIPE, "status": "rejected", "reason": "x", "stages": [{"stage": "aq", "metric": 45.5, "key": "k"}],
+        "metric": {"compiled": 46.25, "float": 44.8}, "size_bytes": {"compiled": 4_560_000},
+        "latency_ms": {"compiled": 7.5, "float": 15.0}, "details": {"weights": {"failures": [{}]}},
+    }  # fmt: skip
+    line = swap.row("gptq", {"variants": [variant]}, {"stages": {"aq@k": {"seconds": 12.4}}})
+    assert line.split() == ["gptq", "45.500", "46.250", "44.800", "4.56", "MB", "7.50", "ms", "2.0×", "12", "s", "1",
+                            "layers", "failed", "over", "budget"]  # fmt: skip
+    assert swap.row("gptq", {"variants": [variant | {"status": "failed"}]}, {}).split() == ["gptq", "failed:", "x"]
+    assert swap.row("gptq", {}, {}).split() == ["gptq", "failed:", "no", "report"]
 
 
 def test_a_time_over_its_limit_counts():

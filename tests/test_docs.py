@@ -1,12 +1,13 @@
-"""The examples of docs/ir.md, docs/params.md, docs/targets.md and the README do what the text says."""
+"""The examples of docs/aq.md, ir.md, params.md, targets.md and of the README do what the text says."""
 
 import re
 
 import pytest
 import yaml
 
-from edgewright import ir, targets
-from edgewright.config import Accept, schema
+from edgewright import ir, registry, targets
+from edgewright.aq import algorithms
+from edgewright.config import Accept, AqRecipe, schema
 from edgewright.models.load import export
 from tests.support import ROOT, blocks
 
@@ -28,6 +29,32 @@ def test_every_field_of_params_is_documented(heading, model):
     section = (ROOT / "docs/params.md").read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
     named = set(re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in section.splitlines() if "|" in line)))
     assert named == set(model.model_fields)
+
+
+@pytest.mark.parametrize("package", [algorithms.TRANSFORMS, algorithms.ROUNDERS])
+def test_every_algorithm_is_documented_with_its_options(package):
+    text = (ROOT / "docs/aq.md").read_text()
+    sections = dict(re.findall(r"^### (.+?)\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL))
+    for name in registry.names(package):
+        rows = re.findall(r"^\| `(\w+)` \| `(.+?)` \|", sections[name], re.MULTILINE)
+        fields = registry.load(package, name).Options.model_fields.items()
+        assert {key: yaml.safe_load(value) for key, value in rows} == {key: field.default for key, field in fields}
+
+
+def recipes():
+    return [item for block in blocks("docs/aq.md", "yaml") for item in yaml.safe_load(block)["aq"].items()]
+
+
+@pytest.mark.parametrize(("name", "raw"), recipes())
+def test_the_recipes_of_the_page_are_recipes(name, raw):
+    recipe = AqRecipe.model_validate(raw)
+    made = algorithms.Algorithms(recipe.options)
+    for entry in (recipe, *(entry for entry in recipe.layers.values() if entry != "skip")):
+        transforms, rounder = algorithms.split(entry.algorithms)
+        for transform in transforms:
+            made.transform(transform)
+        made.rounder(rounder)
+    made.check_used()
 
 
 def test_every_budget_is_documented():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 from torch import Tensor, nn
 
@@ -11,8 +11,11 @@ from edgewright.aq.structure import Structure
 from edgewright.models import quantized
 from edgewright.rounding import Grid, QuantizedWeight
 
-Run = Callable[[int], Tensor]
-"""Runs a part of the model on the calibration batch of an index."""
+
+class Run(Protocol):
+    """Runs a part of the model on the calibration batch of an index, or on some rows (int64 [n]) of it."""
+
+    def __call__(self, batch: int, rows: Tensor | None = None, /) -> Tensor: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,62 +57,64 @@ class Block:
         structure: pairs and shared inputs that lie wholly in this part.
         batches: number of calibration batches.
         targets: for a rounder with `quantized_inputs` the float model's output of this part, by batch.
+        advance: called with the share of the work of a long algorithm that is done, and what it is about.
     """
 
     def __init__(
         self, name: str, model: nn.Module, layers: Sequence[Layer], structure: Structure, run: Run, batches: int,
-        wanted: frozenset[Statistic],
+        wanted: frozenset[Statistic], advance: Callable[[float, str], None] = lambda share, what: None,
     ) -> None:  # fmt: skip
         self.name, self.model, self.structure, self.batches = name, model, structure, batches
         self.layers: Mapping[str, Layer] = {layer.name: layer for layer in layers}
         self.targets: Sequence[Tensor] = ()
+        self.advance = advance
         self._run, self._wanted = run, wanted
         self._statistics: dict[str, Statistics] | None = None
         self._installed: set[str] = set()
 
-    def run(self, batch: int) -> Tensor:
-        """Output of the part for a calibration batch, with its weights as they are now."""
-        return self._run(batch)
+    def run(self, batch: int, rows: Tensor | None = None) -> Tensor:
+        """Output of the part for a calibration batch, or for `rows` (int64) of its samples, with its weights now."""
+        return self._run(batch) if rows is None else self._run(batch, rows)
 
     def statistics(self, name: str) -> Statistics:
         """Statistics of a layer's input, with the weights as they were after the last `changed`.
 
         Raises:
-            InputError: the input of a layer is not finite, or nothing goes through it.
+            LayerError: the input of a layer is not finite, or nothing goes through it.
         """
         if self._statistics is None:
             self.collect()
         assert self._statistics is not None
         return self._statistics[name]
 
-    def collect(self, keep: bool = False) -> list[Tensor]:
-        """Collect the statistics of the layers that are still float; the part's outputs by batch if `keep`."""
+    def collect(self, keep: Callable[[Tensor], None] | None = None) -> None:
+        """Collect the statistics of the layers that are still float; `keep` takes the part's outputs, in order."""
         floats = {name: layer.module for name, layer in self.layers.items() if name not in self._installed}
         present = (tuple(item for item in names if item in floats) for names in self.structure.shared)
-        outputs: list[Tensor] = []
-
-        def run() -> None:
-            for batch in range(self.batches):
-                output = self._run(batch)
-                if keep:
-                    outputs.append(output)
-
-        self._statistics = collect(
-            floats,
-            [names for names in present if len(names) > 1],
-            self._wanted,
-            run,
-        )
-        return outputs
+        shared = [names for names in present if len(names) > 1]
+        self._statistics = collect(floats, shared, self._wanted, self._run, self.batches, keep)
 
     def changed(self) -> None:
         """Say that weights have changed: statistics are collected anew when they are next asked for."""
         self._statistics = None
 
+    def remove(self, name: str) -> Layer:
+        """Take a layer out of what is quantized here."""
+        layer = self.layers[name]
+        self.layers = {key: value for key, value in self.layers.items() if key != name}
+        return layer
+
     def install(self, name: str, weight: QuantizedWeight) -> quantized.WeightFormat:
         """Put the quantized form of a layer in its place in the model."""
-        shape = tuple(self.layers[name].weight.shape)
-        weight_format = quantized.WeightFormat(weight.grid, shape, weight.zero_point.is_floating_point())
-        quantized.replace(self.model, name, weight_format).assign(weight)
+        weight_format = install(self.model, self.layers[name], weight)
         self._installed.add(name)
         return weight_format
+
+
+def install(model: nn.Module, layer: Layer, weight: QuantizedWeight) -> quantized.WeightFormat:
+    """Put the quantized form of a layer in its place in the model."""
+    weight_format = quantized.WeightFormat(
+        weight.grid, tuple(layer.weight.shape), weight.zero_point.is_floating_point()
+    )
+    quantized.replace(model, layer.name, weight_format).assign(weight)
+    return weight_format

@@ -36,10 +36,11 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a transform did in a block: layers that it changed, and those that it had to leave."""
+    """What a transform did in a block: layers that it changed, those that it had to leave, and what else to know."""
 
     layers: tuple[str, ...]
     skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Transform(Protocol):

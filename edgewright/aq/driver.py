@@ -1,155 +1,212 @@
 """Quantize the weights of a model: the blocks are streamed, and a recipe's algorithms run on each."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from edgewright.aq import device as devices
+from edgewright.aq.activations import Activations
 from edgewright.aq.algorithms import Algorithms
-from edgewright.aq.block import Block, Layer
-from edgewright.aq.contract import Applied, Rounder, Transform
-from edgewright.aq.nearest import round_to_nearest
-from edgewright.aq.report import LayerReport, QuantizedModel, TransformReport, measure
+from edgewright.aq.block import Block, Layer, Run
+from edgewright.aq.contract import Rounder, Transform
+from edgewright.aq.memory import release
+from edgewright.aq.parallel import ordered_map
+from edgewright.aq.recorder import Recorder
+from edgewright.aq.report import QuantizedModel
+from edgewright.aq.samples import Batch, batches
 from edgewright.aq.selection import select
 from edgewright.aq.statistics import Statistic
-from edgewright.aq.stream import Batch, Stream, find_blocks
+from edgewright.aq.store import Store
+from edgewright.aq.stream import Blocks, Stream, find_blocks
 from edgewright.aq.structure import Structure, trace
+from edgewright.aq.work import finish, round_embedding, transform
 from edgewright.config import AqRecipe
 from edgewright.datasets.sample import Sample
-from edgewright.errors import InputError
 from edgewright.models.load import LoadedModel
-from edgewright.models.quantized import WeightFormat
 from edgewright.progress import Progress, silent
 from edgewright.threads import one_thread
 
-BATCH_SIZE = 16
-"""Samples that are run at once. Fixed, because sums depend on it in their last bits."""
+_HALF = (torch.bfloat16, torch.float16)
 
 
-def quantize(model: LoadedModel, sample: Sample, recipe: AqRecipe, *, progress: Progress = silent) -> QuantizedModel:
+def quantize(
+    model: LoadedModel, sample: Sample, recipe: AqRecipe, *, progress: Progress = silent, resume: Path | None = None
+) -> QuantizedModel:
     """Replace the weights of a model by integers, as a recipe says.
 
-    Equal inputs give equal bits for any thread count: all arithmetic runs on one thread.
+    Equal inputs give equal bits for any number of threads and any order of the samples: arithmetic that is not
+    independent runs on one thread in a fixed order, and the samples are sorted by their content.
 
     Args:
-        model: its module is changed in place.
+        model: its module is changed in place; weights of 16 bits become float32 block by block.
         sample: calibration sample with the inputs of the model.
         recipe: an entry of `aq` in params.yaml; without algorithms it rounds to nearest.
         progress: called with layers done, layers in all, and the path of the layer or block.
+        resume: folder for finished blocks, named by a digest of all of the above: a second call with the same
+            folder goes on behind them, and their weights are mapped from there instead of held in memory.
 
     Raises:
-        ConfigError: unknown algorithms or options, a pattern that matches no layer.
+        ConfigError: unknown algorithms or options, a pattern that matches no layer, a device that is not there.
         InputError: the sample is empty or of other inputs; a layer's weights or inputs are not finite, nothing
-            goes through it, or its rows are shorter than its group.
+            goes through it, or its rows are shorter than its group (see `on_failure` of the recipe).
     """
-    with one_thread():
-        return _Run(model, sample, recipe, progress).quantize()
-
-
-@dataclass(slots=True)
-class _Report:
-    formats: dict[str, WeightFormat]
-    layers: dict[str, LayerReport]
-    applied: dict[str, list[Applied]]
+    with one_thread(), ExitStack() as stack:
+        folder = resume
+        if folder is None and recipe.activations == "disk":
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-aq-")))
+        return _Run(model, sample, recipe, progress, folder).quantize()
 
 
 class _Run:
     """One call of `quantize`."""
 
-    def __init__(self, model: LoadedModel, sample: Sample, recipe: AqRecipe, progress: Progress) -> None:
-        self.model, self.progress = model.module, progress
-        self.layers, self.skipped = select(self.model, recipe)
-        self.algorithms = Algorithms(recipe.options)
-        self.transforms = {name: self.algorithms.transform(name) for name in _ordered(self.layers, slice(0, -1))}
-        self.rounders = {name: self.algorithms.rounder(name) for name in _ordered(self.layers, slice(-1, None))}
-        self.algorithms.check_used()
-        self.batches = _batches(model, sample)
-        self.report = _Report({}, {}, {name: [] for name in self.transforms})
+    def __init__(
+        self, model: LoadedModel, sample: Sample, recipe: AqRecipe, progress: Progress, folder: Path | None
+    ) -> None:
+        self.model, self.recipe, self.folder = model.module, recipe, folder
+        self.device = devices.choose(recipe.device)
+        selection = select(self.model, recipe)
+        layers, self.embeddings = selection.layers, selection.embeddings
+        self.layers: dict[str, Layer] = {layer.name: layer for layer in layers}
+        algorithms = Algorithms(recipe.options)
+        self.transforms = {name: algorithms.transform(name) for name in _ordered(layers, slice(0, -1))}
+        self.rounders = {name: algorithms.rounder(name) for name in _ordered(layers, slice(-1, None))}
+        algorithms.check_used()
+        parameter = next(self.model.parameters(), None)
+        self.batches = batches(sample, torch.float32 if parameter is None else parameter.dtype)
+        self.recorder = Recorder(selection, self.transforms, recipe.on_failure, progress)
+        self.store = None if folder is None else Store(folder)
 
     def quantize(self) -> QuantizedModel:
-        structure = self.structure()
-        if any(transform.scope == "model" for transform in self.transforms.values()):
-            whole = self.block("", self.layers, structure, self.run_model)
-            self.transform(whole, "model")
+        structure, rotates = self.structure(), any(item.scope == "model" for item in self.transforms.values())
+        if rotates:
+            self.widen(self.model)
+            with self.recorder.block():
+                transform(self.block("", structure, self.run_model), self.transforms, self.recorder, "model")
             structure = self.structure()
         blocks = find_blocks(self.model, self.first)
-        remaining = list(self.layers)
-        run_rest = self.run_model
-        if blocks is not None:
-            stream = Stream(self.model, blocks, self.batches)
-            floats = list(stream.hidden) if self.is_sequential else None
-            for index, name in enumerate(blocks.names):
-                self.stream_block(stream, index, name, structure, floats)
-            inside = tuple(f"{name}." for name in blocks.names)
-            remaining = [layer for layer in self.layers if not layer.name.startswith(inside)]
-            structure = structure.within(lambda name: not name.startswith(inside))
-            run_rest = stream.run_rest
-        if remaining:
-            block = self.block("", remaining, structure, run_rest)
-            if self.is_sequential:
-                block.targets = [run_rest(index) for index in range(len(self.batches))]
-            self.finish(block)
-        transforms = {
-            name: TransformReport(
-                tuple(layer for item in applied for layer in item.layers),
-                tuple(skipped for item in applied for skipped in item.skipped),
-            )
-            for name, applied in self.report.applied.items()
-        }
-        rows = tuple(self.report.layers[layer.name] for layer in self.layers)
-        return QuantizedModel(self.model, self.report.formats, rows, self.skipped, transforms)
+        if blocks is None:
+            self.widen(self.model)
+            self.model.to(self.device)
+            self.finish(self.block("", structure, self.run_model))
+            self.model.cpu()
+        else:
+            self.stream(blocks, structure)
+        with self.recorder.block():
+            for layer in self.embeddings:
+                round_embedding(self.model, layer, self.recorder)
+        return self.recorder.result(self.model, devices.describe(self.device))
+
+    def stream(self, blocks: Blocks, structure: Structure) -> None:
+        parts = [self.model.get_submodule(name) for name in blocks.names]
+        self.widen(self.model, parts)
+        stream = Stream(self.model, blocks, self.batches)
+        stream.hidden = self.held(stream.hidden, "first")
+        floats: Sequence[Tensor] | None = self.held(stream.hidden, "first-float") if self.is_sequential else None
+        done = 0 if self.store is None else min(self.store.finished(), len(parts))
+        for index, name in enumerate(blocks.names):
+            if index < done:
+                self.restore(index, name)
+                continue
+            if index == done and done and self.store is not None:
+                stream.hidden = self.held(self.store.stream(index - 1, "hidden"), None)
+                floats = None if floats is None else self.held(self.store.stream(index - 1, "floats"), None)
+            self.widen(parts[index])
+            parts[index].to(self.device)
+            floats = self.stream_block(stream, index, name, structure, floats)
+            self.model.get_submodule(name).cpu()
+            release()
+            if self.store is not None:
+                self.keep(stream, index, name, floats)
+                if self.recipe.activations == "disk":
+                    stream.hidden = self.store.stream(index, "hidden")
+                    floats = None if floats is None else self.store.stream(index, "floats")
+        inside = tuple(f"{name}." for name in blocks.names)
+        rest = structure.within(lambda name: not name.startswith(inside))
+        if self.layers:
+            with stream.passed_over():
+                block = self.block("", rest, stream.run_rest)
+                if self.is_sequential:
+                    block.targets = [stream.run_rest(index) for index in range(len(self.batches))]
+                self.finish(block)
 
     def stream_block(
-        self, stream: Stream, index: int, name: str, structure: Structure, floats: list[Tensor] | None
-    ) -> None:
-        """Quantize one block and move the stream past it; `floats` is the float model's stream where it is kept too."""
-        def run(batch: int) -> Tensor:
-            return stream.run(index, batch, stream.hidden[batch])
+        self, stream: Stream, index: int, name: str, structure: Structure, floats: Sequence[Tensor] | None
+    ) -> Sequence[Tensor] | None:
+        """Quantize a block and move the stream past it; `floats` is the float model's stream where it is kept too."""
 
-        layers = [layer for layer in self.layers if layer.name.startswith(f"{name}.")]
-        block = self.block(name, layers, structure.within(lambda path: path.startswith(f"{name}.")), run)
-        if floats is not None:
-            floats[:] = [stream.run(index, batch, hidden) for batch, hidden in enumerate(floats)]
-            block.targets = floats
-        outputs = self.finish(block, keep=floats is None)
-        stream.hidden = outputs if floats is None else [block.run(batch) for batch in range(block.batches)]
+        def run(batch: int, rows: Tensor | None = None) -> Tensor:
+            return stream.run(index, batch, stream.hidden[batch], rows)
 
-    def finish(self, block: Block, keep: bool = False) -> list[Tensor]:
-        """Transform and round the layers of a block; if `keep`, its outputs before that."""
-        self.progress(len(self.report.layers), len(self.layers), block.name)
-        outputs = block.collect(keep)
-        baseline = {
-            name: float(block.statistics(name).output_error(round_to_nearest(layer).dequantize() - layer.matrix))
-            for name, layer in block.layers.items()
-        }
-        self.transform(block, "block")
-        statistics = {name: block.statistics(name) for name in block.layers}
-        for rounder_name, rounder in self.rounders.items():
-            names = [name for name, layer in block.layers.items() if layer.algorithms[-1] == rounder_name]
-            for name, weight in rounder.round(block, names):
-                self.report.formats[name] = block.install(name, weight)
-                changed_by = [key for key, applied in self.report.applied.items() if name in applied[-1].layers]
-                self.report.layers[name] = measure(
-                    block.layers[name], weight, statistics[name], baseline[name], (*changed_by, rounder_name)
-                )
-                self.progress(len(self.report.layers), len(self.layers), name)
-        return outputs
+        inside = f"{name}."
+        block = self.block(name, structure.within(lambda path: path.startswith(inside)), run)
+        place = f"behind-{index % 2}"
+        if floats is None:
+            outputs = self.held((), place)
+            self.finish(block, outputs)
+            stream.hidden = outputs
+            return None
+        inputs = floats
 
-    def transform(self, block: Block, scope: str) -> None:
-        for name, transform in self.transforms.items():
-            if transform.scope == scope:
-                names = [layer.name for layer in block.layers.values() if name in layer.algorithms]
-                self.report.applied[name].append(transform.apply(block, names) if names else Applied(()))
+        def run_float(batch: int) -> Tensor:
+            return stream.run(index, batch, inputs[batch])
 
-    def block(self, name: str, layers: Sequence[Layer], structure: Structure, run: Callable[[int], Tensor]) -> Block:
-        by_name = {layer.name: layer for layer in layers}
-        called = [by_name[item] for item in structure.order if item in by_name]
-        never = [layer for layer in layers if layer.name not in structure.order]
+        floats = self.held(ordered_map(run_float, range(len(self.batches))), f"float-{place}")
+        block.targets = floats
+        self.finish(block)
+        stream.hidden = self.held(ordered_map(run, range(len(self.batches))), place)
+        return floats
+
+    def restore(self, index: int, name: str) -> None:
+        assert self.store is not None
+        formats, record = self.store.restore(index, name, self.model)
+        for layer in [layer for layer in self.layers if layer.startswith(f"{name}.")]:
+            del self.layers[layer]
+        self.recorder.restore(formats, record, name)
+
+    def keep(self, stream: Stream, index: int, name: str, floats: Sequence[Tensor] | None) -> None:
+        assert self.store is not None
+        streams = [stream.hidden, *([] if floats is None else [floats])]
+        formats, record = self.recorder.last()
+        self.store.save(index, name, self.model, formats, record, streams)
+
+    def finish(self, block: Block, outputs: Activations | None = None) -> None:
+        """Transform and round the layers of a block; `outputs` takes what it gives before that."""
+        with self.recorder.block():
+            finish(block, self.transforms, self.rounders, self.recorder, outputs)
+        for name in [name for name in self.layers if name.startswith(f"{block.name}." if block.name else "")]:
+            del self.layers[name]
+
+    def block(self, name: str, structure: Structure, run: Run) -> Block:
+        inside = f"{name}." if name else ""
+        present = {key: layer for key, layer in self.layers.items() if key.startswith(inside)}
+        called = [present[item] for item in structure.order if item in present]
+        never = [layer for key, layer in present.items() if key not in structure.order]
         users: list[Transform | Rounder] = [*self.transforms.values(), *self.rounders.values()]
         wanted = frozenset[Statistic]().union(*(user.statistics for user in users))
-        return Block(name, self.model, [*called, *never], structure, run, len(self.batches), wanted)
+        count = len(present)
+        advance = partial(self.recorder.advance, name, count)
+        return Block(name, self.model, [*called, *never], structure, run, len(self.batches), wanted, advance)
+
+    def held(self, tensors: Sequence[Tensor] | object, place: str | None) -> Activations:
+        """Activations where the recipe wants them."""
+        on_disk = self.recipe.activations == "disk" and self.folder is not None
+        folder = self.folder / "waiting" / place if on_disk and self.folder is not None and place is not None else None
+        return Activations(cast("Sequence[Tensor]", tensors), folder)
+
+    def widen(self, module: nn.Module, but: Sequence[nn.Module] = ()) -> None:
+        """Turn weights of 16 bits into float32, in all of `module` but the modules `but`."""
+        left = {id(tensor) for part in but for tensor in (*part.parameters(), *part.buffers())}
+        for tensor in (*module.parameters(), *module.buffers()):
+            if tensor.dtype in _HALF and id(tensor) not in left:
+                tensor.data = tensor.data.float()
+        self.batches = [tuple(x.float() if x.dtype in _HALF else x for x in batch) for batch in self.batches]
 
     def structure(self) -> Structure:
         return trace(self.model, lambda: self.model(*self.first))
@@ -162,21 +219,11 @@ class _Run:
     def is_sequential(self) -> bool:
         return any(rounder.quantized_inputs for rounder in self.rounders.values())
 
-    def run_model(self, batch: int) -> Tensor:
-        return cast(Tensor, self.model(*self.batches[batch]))
+    def run_model(self, batch: int, rows: Tensor | None = None) -> Tensor:
+        inputs = self.batches[batch] if rows is None else [value[rows] for value in self.batches[batch]]
+        device = next((value.device for value in self.model.parameters()), self.device)
+        return cast(Tensor, self.model(*(value.to(device) for value in inputs)))
 
 
 def _ordered(layers: Sequence[Layer], part: slice) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for layer in layers for name in layer.algorithms[part]))
-
-
-def _batches(model: LoadedModel, sample: Sample) -> list[Batch]:
-    if len(sample) == 0:
-        raise InputError("the calibration sample is empty")
-    parameter = next(model.module.parameters(), None)
-    batches = []
-    for arrays in sample.batches(BATCH_SIZE):
-        tensors = (torch.from_numpy(array) for array in arrays)
-        kind = torch.float32 if parameter is None else parameter.dtype
-        batches.append(tuple(item.to(kind) if item.is_floating_point() else item for item in tensors))
-    return batches

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from edgewright.files import write_json
 
@@ -9,4 +10,7 @@ from edgewright.files import write_json
 def keep(source_folder: Path, folder: Path) -> None:
     """Copy the model folder, with a `layers.json` that lists no layer."""
     shutil.copytree(source_folder, folder, dirs_exist_ok=True)
-    write_json(folder / "layers.json", {"schema": 1, "modules": [], "skipped": [], "transforms": {}})
+    lists: dict[str, list[Any]] = {"modules": [], "skipped": [], "failures": []}
+    checkpoint = {"layout": "source", "reason": "the recipe changes nothing", "further": []}
+    report = {"schema": 1, **lists, "transforms": {}, "provenance": {"device": "cpu"}, "checkpoint": checkpoint}
+    write_json(folder / "layers.json", report)

@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 FREE = -1
 
 # fmt: off
-_MOVING = frozenset({
+MOVING = frozenset({
     "view", "_unsafe_view", "reshape", "_reshape_alias", "permute", "transpose", "t", "expand", "slice", "select",
     "unsqueeze", "squeeze", "split", "split_with_sizes", "chunk", "unbind", "clone", "contiguous", "detach", "alias",
     "repeat", "flip", "roll", "cat", "stack", "index_select", "index", "repeat_interleave", "pixel_shuffle",
@@ -71,7 +71,7 @@ def propagate(
     value = 2 if operator.startswith("_scaled_dot_product") else 1 if operator == "bmm" else None
     if value is not None:
         label = label_of(args[value])
-        mixed = None if label is None else _weighted_sum(label, output)
+        mixed = None if label is None else weighted_sum(label, output)
         if label is None or mixed is None:
             return Passage(stopped=labels)
         return Passage((mixed,), tuple(other for other in labels if other is not label))
@@ -83,8 +83,8 @@ def _passed(
     function: Callable[..., Any], operator: str, args: Sequence[Any], kwargs: dict[str, Any], output: Any,
     label_of: Callable[[Tensor], Tensor | None],
 ) -> list[tuple[Tensor, Tensor]] | None:  # fmt: skip
-    if operator in _MOVING:
-        return _moved(function, operator, args, kwargs, output, label_of)
+    if operator in MOVING:
+        return moved(function, operator, args, kwargs, output, label_of)
     labelled = [index for index, value in enumerate(args) if isinstance(value, Tensor) and label_of(value) is not None]
     if operator in {"add", "sub"} and labelled == [0, 1]:
         left, right = _expanded(label_of(args[0]), output), _expanded(label_of(args[1]), output)
@@ -112,7 +112,7 @@ def mapping(label: Tensor, axis: int) -> Tensor | None:
     return known.to(torch.int64) if bool(same.all()) else None
 
 
-def _moved(
+def moved(
     function: Callable[..., Any], operator: str, args: Sequence[Any], kwargs: dict[str, Any], output: Any,
     label_of: Callable[[Tensor], Tensor | None],
 ) -> list[tuple[Tensor, Tensor]] | None:  # fmt: skip
@@ -127,9 +127,10 @@ def _moved(
             return None
         # Labels are expanded, so that a view of them may not exist where one of the activation does.
         return [(output, label.reshape(args[1])) for label in labels if label is not None]
-    moved = function(labels if is_list else labels[0], *args[1:], **tree_map(_without_dtype, kwargs))
-    outputs, results = ([output], [moved]) if isinstance(output, Tensor) else (output, moved)
-    return list(zip(outputs, results, strict=True))
+    results = function(labels if is_list else labels[0], *args[1:], **tree_map(_without_dtype, kwargs))
+    if isinstance(output, Tensor):
+        return [(output, results)]
+    return list(zip(output, results, strict=True))
 
 
 def _without_dtype(value: Any) -> Any:
@@ -149,18 +150,18 @@ def _shaped(
         return [(output, torch.nn.functional.pad(label, args[1], value=FREE))] if value == 0 else None
     if operator in _POOLING:
         first = output if isinstance(output, Tensor) else output[0]
-        channel = _constant(label, (2, 3))
+        channel = constant(label, (2, 3))
         return None if channel is None else [(first, channel.expand(first.shape))]
     if operator in _REDUCING and len(args) > 1 and args[1] is not None:
-        channel = _constant(label, tuple(args[1]))
+        channel = constant(label, tuple(args[1]))
         return None if channel is None else [(output, channel.reshape(output.shape))]
     return None
 
 
-def _weighted_sum(label: Tensor, output: Any) -> tuple[Tensor, Tensor] | None:
+def weighted_sum(label: Tensor, output: Any) -> tuple[Tensor, Tensor] | None:
     """Sums over positions with weights that have no labels: attention, or a batched product."""
     first = output if isinstance(output, Tensor) else output[0]
-    channel = _constant(label, (-2,))
+    channel = constant(label, (-2,))
     if channel is None:
         return None
     if channel.ndim > 3 and channel.shape[1] != first.shape[1]:
@@ -168,6 +169,6 @@ def _weighted_sum(label: Tensor, output: Any) -> tuple[Tensor, Tensor] | None:
     return first, channel.expand(first.shape)
 
 
-def _constant(label: Tensor, axes: tuple[int, ...]) -> Tensor | None:
+def constant(label: Tensor, axes: tuple[int, ...]) -> Tensor | None:
     high = label.amax(axes, keepdim=True)
     return high if bool(((label == high) | (label == FREE)).all()) else None

@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import log10
-from typing import Any
+from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from edgewright.aq.block import Layer
 from edgewright.aq.contract import Skipped
 from edgewright.aq.statistics import Statistics
 from edgewright.models.quantized import WeightFormat
 from edgewright.rounding import QuantizedWeight
+
+ROWS = 512
+"""Outputs of a layer that its error is measured on: the whole of a wide layer would cost more than quantizing it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,31 +26,47 @@ class LayerReport:
         bits, group, symmetric: its grid.
         algorithm: the transforms that changed it and its rounder, joined by `+`.
         weight_mse: mean squared difference between rounded and (transformed) float weights.
-        output_mse: mean squared output error on the calibration sample, the layer's input being float.
+        output_mse: mean squared output error on the calibration sample over `ROWS` outputs at most, evenly
+            spaced, with the input that the layer had when it was rounded; None where nothing is known of it.
         output_snr_db: power of the float output (without bias) over `output_mse`; None where that is 0.
-        rtn_output_mse: `output_mse` of plain rounding to nearest on the same grid.
+        rtn_output_mse, rtn_output_snr_db: those of plain rounding to nearest on the same grid without transforms.
+            Where a transform scaled the outputs, only the two in dB can be compared.
         zero_channels: output channels whose weights are all 0; they are exact.
+        failure: why its algorithm could not quantize it, where `on_failure` let rounding to nearest do so.
     """
 
     module: str
     cls: str
+    format: str
     bits: int
     group: int | None
     symmetric: bool
     algorithm: str
     weight_mse: float
-    output_mse: float
+    output_mse: float | None
     output_snr_db: float | None
-    rtn_output_mse: float
+    rtn_output_mse: float | None
+    rtn_output_snr_db: float | None
     zero_channels: int
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A layer that its algorithm could not quantize, and what became of it by `on_failure`."""
+
+    module: str
+    reason: str
+    became: Literal["rtn", "float"]
 
 
 @dataclass(frozen=True, slots=True)
 class TransformReport:
-    """Layers that a transform changed, and those that it had to leave, with the reason."""
+    """Layers that a transform changed, those that it had to leave with the reason, and what else it says of them."""
 
     layers: tuple[str, ...]
     skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +79,8 @@ class QuantizedModel:
         layers: what was measured, in the order of the model's modules.
         skipped: layers that stayed float.
         transforms: what each transform of the recipe did.
+        failures: layers that the algorithm could not quantize, and what became of them: `rtn` or `float`.
+        device: what the arithmetic ran on.
     """
 
     module: nn.Module
@@ -67,27 +88,55 @@ class QuantizedModel:
     layers: tuple[LayerReport, ...]
     skipped: tuple[Skipped, ...]
     transforms: Mapping[str, TransformReport]
+    failures: tuple[Failure, ...] = ()
+    device: str = "cpu"
+
+
+def output_mse(difference: Tensor, statistics: Statistics) -> float:
+    """Mean squared output error that weights off by `difference` [out, columns] cause, over `ROWS` outputs at most."""
+    groups, (rows, columns) = statistics.hessian.shape[0], difference.shape
+    step = -(-rows // ROWS)
+    sampled = difference.reshape(groups, -1, columns)[:, ::step].reshape(-1, columns)
+    return float(statistics.output_error(sampled))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputError:
+    """Mean squared error of a layer's outputs and its signal-to-noise ratio; None where it is not known, or is 0."""
+
+    mse: float | None = None
+    snr_db: float | None = None
+
+
+def output_error(layer: Layer, weight: QuantizedWeight, statistics: Statistics) -> OutputError:
+    """The error that the integers make in the outputs of the float layer."""
+    error = output_mse(weight.dequantize() - layer.matrix, statistics)
+    power = output_mse(layer.matrix, statistics)
+    return OutputError(error, 10 * log10(power / error) if error > 0 and power > 0 else None)
 
 
 def measure(
-    layer: Layer, weight: QuantizedWeight, statistics: Statistics, rtn_output_mse: float, algorithms: tuple[str, ...]
-) -> LayerReport:
-    """The row of a layer, from statistics of its input."""
+    layer: Layer, weight: QuantizedWeight, own: OutputError, rtn: OutputError, algorithms: tuple[str, ...],
+    failure: str | None = None,
+) -> LayerReport:  # fmt: skip
+    """The row of a layer; `rtn` is the error of plain rounding."""
     matrix = layer.matrix
     difference = weight.dequantize() - matrix
-    output_mse, power = float(statistics.output_error(difference)), float(statistics.output_error(matrix))
     return LayerReport(
         module=layer.name,
         cls=type(layer.module).__name__,
+        format=weight.grid.format,
         bits=weight.grid.bits,
         group=weight.grid.group,
         symmetric=weight.grid.symmetric,
         algorithm="+".join(algorithms),
         weight_mse=float(difference.square().mean()),
-        output_mse=output_mse,
-        output_snr_db=10 * log10(power / output_mse) if output_mse > 0 and power > 0 else None,
-        rtn_output_mse=rtn_output_mse,
+        output_mse=own.mse,
+        output_snr_db=own.snr_db,
+        rtn_output_mse=rtn.mse,
+        rtn_output_snr_db=rtn.snr_db,
         zero_channels=int((matrix == 0).all(1).sum()),
+        failure=failure,
     )
 
 
@@ -98,8 +147,14 @@ def describe(model: QuantizedModel) -> dict[str, Any]:
         "schema": 1,
         "modules": [{("class" if key == "cls" else key): value for key, value in row.items()} for row in rows],
         "skipped": [asdict(item) for item in model.skipped],
+        "failures": [asdict(item) for item in model.failures],
+        "provenance": {"device": model.device},
         "transforms": {
-            name: {"layers": len(item.layers), "skipped": [asdict(skipped) for skipped in item.skipped]}
+            name: {
+                "layers": len(item.layers),
+                "skipped": [asdict(skipped) for skipped in item.skipped],
+                "notes": list(item.notes),
+            }
             for name, item in model.transforms.items()
         },
     }

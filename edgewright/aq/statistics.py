@@ -1,14 +1,18 @@
 """What is known of a layer's input from the calibration sample."""
 
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
 from edgewright.aq.failure import LayerError
 from edgewright.aq.observe import channels, observed, patches
+from edgewright.aq.parallel import ordered_map
 
 
 class Statistic(StrEnum):
@@ -63,39 +67,98 @@ class _Sums:
             self.max = torch.maximum(self.max, magnitude.amax(0))
         vectors = patches(self.module, x)
         self.tokens += vectors.shape[1]
-        self.hessian = self.hessian + vectors.mT @ vectors
+        if self.hessian.ndim == 0:
+            self.hessian = vectors.mT @ vectors
+        else:
+            self.hessian.baddbmm_(vectors.mT, vectors)
 
     def result(self) -> Statistics:
         mean = self.mean / self.positions if Statistic.MEAN_MAGNITUDE in self.wanted else None
         largest = self.max if Statistic.MAX_MAGNITUDE in self.wanted else None
-        return Statistics(self.tokens, self.hessian / self.tokens, mean, largest)
+        return Statistics(self.tokens, self.hessian.div_(self.tokens), mean, largest)
+
+
+class _Turns:
+    """Lets one batch after the other add to the sums of a layer, in order, while several batches run."""
+
+    def __init__(self, batches: int) -> None:
+        self.current = threading.local()
+        self._change = threading.Condition()
+        self._passed: list[set[str] | None] = [set() for _ in range(batches)]
+        self._calls: dict[str, int] = {}
+
+    @contextmanager
+    def batch(self, index: int) -> Iterator[None]:
+        """Inside, this thread runs a batch."""
+        self.current.batch = index
+        try:
+            yield
+        finally:
+            with self._change:
+                self._passed[index] = None
+                self._change.notify_all()
+
+    @contextmanager
+    def layer(self, name: str) -> Iterator[None]:
+        """Inside, all earlier batches have added to the layer, and no later one has."""
+        index = self.current.batch
+        if index == 0:
+            self._calls[name] = self._calls.get(name, 0) + 1
+        # A layer that is called more than once has passed only when its batch has ended.
+        is_once = self._calls.get(name) == 1
+        with self._change:
+            self._change.wait_for(
+                lambda: all(done is None or (is_once and name in done) for done in self._passed[:index])
+            )
+        yield
+        with self._change:
+            done = self._passed[index]
+            assert done is not None
+            done.add(name)
+            self._change.notify_all()
 
 
 def collect(
     modules: Mapping[str, nn.Module],
     shared: Iterable[tuple[str, ...]],
     wanted: frozenset[Statistic],
-    run: Callable[[], None],
+    run: Callable[[int], Tensor],
+    batches: int,
+    keep: Callable[[Tensor], None] | None = None,
 ) -> dict[str, Statistics]:
     """Run a model and collect what is asked for, by layer.
+
+    Batches run at the same time; their sums are added in order, so that their number of threads decides no bit.
 
     Args:
         modules: Linear and Conv2d modules by name.
         shared: names of Linear modules that always have the same input; it is counted once.
         wanted: statistics to collect beside the Hessian.
-        run: runs the calibration sample through the modules.
+        run: runs a calibration batch through the modules.
+        batches: how many there are.
+        keep: takes the outputs of `run`, in order.
 
     Raises:
         LayerError: naming a layer whose input is not finite, or that nothing went through.
     """
     leader = {name: names[0] for names in shared for name in names}
     sums = {name: _Sums(module, wanted) for name, module in modules.items() if leader.get(name, name) == name}
+    turns = _Turns(batches)
 
     def before(name: str, x: Tensor) -> None:
-        sums[name].add(name, x)
+        with turns.layer(name):
+            sums[name].add(name, x)
+
+    def run_batch(index: int) -> Tensor | None:
+        with turns.batch(index):
+            output = run(index)
+        return None if keep is None else output
 
     with observed({name: modules[name] for name in sums}, before):
-        run()
+        # The first batch runs alone: it tells how often each layer is called.
+        for output in chain(map(run_batch, range(min(1, batches))), ordered_map(run_batch, range(1, batches))):
+            if keep is not None and output is not None:
+                keep(output)
     for name, item in sums.items():
         if item.tokens == 0:
             raise LayerError(name, "no token of the calibration sample goes through it; skip it under layers")

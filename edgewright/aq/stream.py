@@ -1,14 +1,16 @@
 """Run a model block by block, the activations of one block at a time."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 Batch = tuple[Tensor, ...]
 Stub = Callable[[int, tuple[Any, ...], dict[str, Any]], Any]
@@ -132,40 +134,83 @@ class Stream:
         """Find out what each block gets beside the hidden state, without running any block."""
         self.model, self.batches = model, batches
         self.blocks = [model.get_submodule(name) for name in blocks.names]
-        self.hidden: list[Tensor] = []
+        self.hidden: Sequence[Tensor] = []
         self._outputs = blocks.outputs
-        self._calls: list[list[tuple[Any, Any]]] = [[] for _ in self.blocks]
-        for batch in batches:
-            with _stubbed(self.blocks, self._record), suppress(_Stop):
-                model(*batch)
+        self._current = threading.local()
+        first = tuple(value[:1] for value in batches[0])
+        single, _ = self._recorded([first])
+        self._calls, self.hidden = self._recorded(batches)
+        # What has another size for a batch of one sample has a row for each sample.
+        self._has_rows = [
+            [_size(leaf) != _size(one) for leaf, one in zip(tree_leaves(calls[0]), tree_leaves(alone[0]), strict=True)]
+            for calls, alone in zip(self._calls, single, strict=True)
+        ]
 
-    def _record(self, index: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        hidden = _first((args, kwargs))
-        assert hidden is not None
-        if index == 0:
-            self.hidden.append(hidden)
-        earlier = self._calls[index][0] if self._calls[index] else None
-        self._calls[index].append(_reused(_emptied((args, kwargs), hidden), earlier))
-        if index + 1 == len(self.blocks):
-            raise _Stop
-        return _filled(self._outputs[index], hidden)
+    def _recorded(self, batches: Sequence[Batch]) -> tuple[list[list[tuple[Any, Any]]], list[Tensor]]:
+        found: list[list[tuple[Any, Any]]] = [[] for _ in self.blocks]
+        first: list[Tensor] = []
 
-    def run(self, index: int, batch: int, hidden: Tensor) -> Tensor:
-        """Output of block `index` for `hidden`, the hidden state of a calibration batch."""
-        args, kwargs = _filled(self._calls[index][batch], hidden)
+        def record(index: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            hidden = _first((args, kwargs))
+            assert hidden is not None
+            if index == 0:
+                first.append(hidden)
+            earlier = found[index][0] if found[index] else None
+            found[index].append(_reused(_emptied((args, kwargs), hidden), earlier))
+            if index + 1 == len(self.blocks):
+                raise _Stop
+            return _filled(self._outputs[index], hidden)
+
+        with _stubbed(self.blocks, record):
+            for batch in batches:
+                with suppress(_Stop):
+                    self.model(*batch)
+        return found, first
+
+    def run(self, index: int, batch: int, hidden: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Output of block `index` for `hidden`, the hidden state of a calibration batch, or of `rows` of its samples.
+
+        `hidden` are all rows, also where only some are run.
+        """
+        call: tuple[Any, Any] = self._calls[index][batch]
+        if rows is not None:
+            leaves, form = tree_flatten(call)
+            chosen = [
+                leaf[rows] if has_rows else leaf for leaf, has_rows in zip(leaves, self._has_rows[index], strict=True)
+            ]
+            call, hidden = tree_unflatten(chosen, form), hidden[rows]
+        device = next((value.device for value in self.blocks[index].parameters()), hidden.device)
+        args, kwargs = _filled(tree_map(partial(_moved, device=device), call), hidden.to(device))
         output = _first(self.blocks[index](*args, **kwargs))
         assert output is not None
         return output
 
-    def run_rest(self, batch: int) -> Tensor:
-        """Output of the model for a batch, the blocks passed over: the last gives what the stream has reached."""
+    @contextmanager
+    def passed_over(self) -> Iterator[None]:
+        """Inside, the blocks do not run: the last gives what the stream has reached."""
 
         def skip(index: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            is_last = index + 1 == len(self.blocks)
-            return _filled(self._outputs[index], self.hidden[batch] if is_last else _first((args, kwargs)))
+            reached = self._current.hidden if index + 1 == len(self.blocks) else _first((args, kwargs))
+            return _filled(self._outputs[index], reached)
 
         with _stubbed(self.blocks, skip):
-            return cast(Tensor, self.model(*self.batches[batch]))
+            yield
+
+    def run_rest(self, batch: int, rows: Tensor | None = None) -> Tensor:
+        """Output of the model for a batch or `rows` of its samples; to be called inside `passed_over`."""
+        inputs, hidden = self.batches[batch], self.hidden[batch]
+        if rows is not None:
+            inputs, hidden = tuple(value[rows] for value in inputs), hidden[rows]
+        self._current.hidden = hidden
+        return cast(Tensor, self.model(*inputs))
+
+
+def _size(leaf: Any) -> int | None:
+    return leaf.shape[0] if isinstance(leaf, Tensor) and leaf.ndim else None
+
+
+def _moved(leaf: Any, device: torch.device) -> Any:
+    return leaf.to(device) if isinstance(leaf, Tensor) else leaf
 
 
 _HIDDEN = object()

@@ -68,12 +68,12 @@ class Pair:
         The function of the model stays as it is.
         """
         for part in self.parts:
-            divisor = factors.to(part.tensor.dtype).reshape(-1, *(1,) * (part.tensor.ndim - 1))
+            divisor = factors.to(part.tensor).reshape(-1, *(1,) * (part.tensor.ndim - 1))
             part.tensor.data = (part.tensor.data + part.offset) / divisor - part.offset
         for consumer in self.consumers:
             module = model.get_submodule(consumer.layer)
             weight = cast(Tensor, module.weight)
-            weight.data = weight.data * spread(factors, consumer, module).to(weight.dtype)
+            weight.data = weight.data * spread(factors, consumer, module).to(weight)
 
 
 def spread(factors: Tensor, consumer: Consumer, module: nn.Module) -> Tensor:

@@ -21,7 +21,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 Device = Literal["cpu", "cuda", "auto"]
-Layout = Literal["compressed-tensors", "dequantized", "gptq", "awq"]
+Layout = Literal["compressed-tensors", "native", "dequantized", "gptq", "awq"]
 
 
 class LayerOverride(Entry):

@@ -1,5 +1,7 @@
 """What every stage process does around its work: fixed environment, atomic publication, marker, one-line errors."""
 
+import hashlib
+import json
 import os
 import shutil
 import sys
@@ -14,6 +16,7 @@ from edgewright.config import Params
 from edgewright.engine import leftovers, marker
 from edgewright.engine.workspace import Workspace, instance
 from edgewright.errors import ConfigError, EdgewrightError, nearest
+from edgewright.files import read_json, sha256_tree
 from edgewright.processes import die_with_parent
 
 ENVIRONMENT: Mapping[str, str] = dict.fromkeys(
@@ -77,6 +80,26 @@ class Context:
             found["artifact"] = self.workspace.artifact(self.item["stage"], self.item["artifact"])
         return found
 
+    @property
+    def resume(self) -> Path:
+        """Folder for the finished parts of a long stage, kept when the stage is killed and removed when it is done.
+
+        Its name holds a digest of the files, the parameters and the code that the stage depends on; what the same
+        instance left under another digest is removed.
+        """
+        recipe = self.item.get("recipe")
+        state = {
+            "inputs": {field: sha256_tree(path) for field, path in self.inputs.items()},
+            "params": self.params.aq[recipe].model_dump(mode="json") if recipe else None,
+            "code": [read_json(self.workspace.code_file).get(part) for part in (self.stage, "factory")],
+        }
+        digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]
+        folder = _resumed(self.workspace, self.name)
+        for other in folder.glob("*"):
+            if other.name != digest:
+                shutil.rmtree(other)
+        return folder / digest
+
     def progress(self, label: str = "") -> progress.Progress:
         """A progress that prints `aq@KEY: label 3/12 scope, 14 s left` to standard error."""
         return progress.printed(f"{self.name}: {label}".rstrip())
@@ -131,8 +154,13 @@ def _publish(name: str, key: str | None, run: Callable[[Context], None]) -> None
             raise RuntimeError(f"the stage {name} wrote nothing into context.out")
         for source, goal in [(out, target)] if key else [(item, target / item.name) for item in sorted(out.iterdir())]:
             _replace(source, goal)
+        shutil.rmtree(_resumed(workspace, instance(name, key)), ignore_errors=True)
     finally:
         shutil.rmtree(out, ignore_errors=True)
+
+
+def _resumed(workspace: Workspace, name: str) -> Path:
+    return workspace.root / ".edgewright" / "resume" / name
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -6,12 +6,15 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from edgewright.config import AqRecipe, DataSource, ModelEntry, Params
+from edgewright.config import AqRecipe, DataSource, GqScheme, ModelEntry, Params
 from edgewright.config.schema import WeightScheme
 from edgewright.engine import plan, recipes
 from edgewright.engine.first_params import header
 from edgewright.engine.workspace import Workspace
 from edgewright.errors import ConfigError, EdgewrightError, InputError, nearest
+
+_MXFP4_BITS = 5
+"""Width of the integers, up to 12 in magnitude, that stand for E2M1 elements."""
 
 
 def validate(workspace: Workspace) -> list[EdgewrightError]:
@@ -129,18 +132,57 @@ def _weights(params: Params, model: str, recipe: str, scheme: str, index: int) -
     if params.models[model].program is not None:
         raise ConfigError(f"{where}.aq: models.{model} is an exported program, which has no modules for aq.{recipe}"
                           " to quantize; give its factory or Hugging Face folder, or aq: none")
-    weights = carried.weights
-    if weights is not None and (
-        (weights.bits, weights.group) != (wanted.bits, wanted.group)
-        or weights.granularity == "tensor"
-        or (weights.symmetric and not wanted.symmetric)
-    ):
-        raise ConfigError(f"{where}: aq.{recipe} chooses {_form(wanted)}, which gq.{scheme} cannot carry on: its"
-                          f" weights are {_form(weights)}")
+    for pattern, layer in {"": wanted, **_changed(wanted)}.items():
+        weights = _carrier(carried, pattern)
+        needed = [] if weights is None else _needed(layer, weights, wanted)
+        if weights is not None and needed:
+            place = f" for the layers '{pattern}'" if pattern else ""
+            raise ConfigError(f"{where}: aq.{recipe} chooses {_form(layer)}{place}, which gq.{scheme} cannot carry on:"
+                              f" its weights are {_form(weights)}; give aq {', '.join(needed)}, or gq other weights")
+
+
+def _changed(recipe: AqRecipe) -> dict[str, AqRecipe]:
+    """The recipe as it is for the layers of each pattern that changes it."""
+    return {
+        pattern: recipe.model_copy(update={key: getattr(entry, key) for key in entry.model_fields_set})
+        for pattern, entry in recipe.layers.items() if not isinstance(entry, str)
+    }  # fmt: skip
+
+
+def _carrier(scheme: GqScheme, pattern: str) -> WeightScheme | None:
+    """The weights that carry the layers of a pattern on, None where only the model's layers could tell."""
+    if not pattern or not scheme.layers:
+        return scheme.weights
+    entry = scheme.layers.get(pattern)
+    return entry if isinstance(entry, WeightScheme) else None
+
+
+def _needed(layer: AqRecipe, weights: WeightScheme, recipe: AqRecipe) -> list[str]:
+    """What would have to differ for `weights` to carry the integers of `layer`; they may be narrower."""
+    is_mxfp4 = layer.format == "mxfp4"
+    bits, group, symmetric = (_MXFP4_BITS, 32, True) if is_mxfp4 else (layer.bits, layer.group, layer.symmetric)
+    needed = []
+    if bits > weights.bits:
+        needed.append("format: int" if is_mxfp4 else f"bits: {weights.bits}")
+    if group != weights.group:
+        needed.append("no group" if weights.group is None else f"group: {weights.group}")
+    if weights.symmetric and not symmetric:
+        needed.append("symmetric: true")
+    elif not symmetric and layer.algorithms[-1:] == ("hqq",) and _zero_point(recipe) != "integer":
+        needed.append("options: {hqq: {zero_point: integer}}")
+    if weights.granularity == "tensor":
+        needed.append("none")
+    return needed
+
+
+def _zero_point(recipe: AqRecipe) -> object:
+    return recipe.options.get("hqq", {}).get("zero_point", "float")
 
 
 def _form(weights: AqRecipe | WeightScheme) -> str:
     granularity = weights.granularity if isinstance(weights, WeightScheme) else "channel"
+    if isinstance(weights, AqRecipe) and weights.format == "mxfp4":
+        return "mxfp4 weights in groups of 32"
     symmetry = "" if weights.symmetric else "asymmetric "
     group = f"in groups of {weights.group}" if weights.group else f"per {granularity}"
     return f"{symmetry}{weights.bits}-bit integers {group}"

@@ -111,7 +111,7 @@ def check(module: GraphModule, node: Node, scheme: WeightScheme) -> None:
         symmetric=found.is_symmetric,
     )
     fits = (
-        found.bits == scheme.bits
+        found.bits <= scheme.bits
         and brought.granularity == scheme.granularity
         and brought.group == scheme.group
         and (brought.symmetric or not scheme.symmetric)

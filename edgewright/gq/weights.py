@@ -121,9 +121,10 @@ def dequantized(module: GraphModule, weight: IntegerWeight, before: Node) -> Nod
 
 
 def _carried(found: integers.Integers, owner: str, scheme: WeightScheme) -> IntegerWeight:
-    weight = IntegerWeight(
-        owner, "aq", scheme, found.values, found.scale, found.zero_point, found.qmin, found.qmax, 0
-    )
+    # Kernels ask for the range of the width that they store, which narrower integers lie in.
+    grid = Grid(scheme.bits, scheme.symmetric)
+    qmin, qmax = min(found.qmin, grid.qmin), max(found.qmax, grid.qmax)
+    weight = IntegerWeight(owner, "aq", scheme, found.values, found.scale, found.zero_point, qmin, qmax, 0)
     if scheme.group is not None:
         return weight
     return replace(weight, scale=found.scale.reshape(-1), zero_point=found.zero_point.reshape(-1))

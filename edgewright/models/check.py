@@ -6,6 +6,7 @@ from pathlib import Path
 from edgewright.config import ModelEntry
 from edgewright.config.places import is_hub_id
 from edgewright.errors import ConfigError
+from edgewright.models.checkpoints import settings
 
 
 def check(entry: ModelEntry, where: str, workspace: Path) -> None:
@@ -18,6 +19,7 @@ def check(entry: ModelEntry, where: str, workspace: Path) -> None:
 
     Raises:
         ConfigError: naming the key and what is missing.
+        InputError: the weights are quantized by a method that is not read.
     """
     if entry.factory is not None:
         try:
@@ -31,6 +33,8 @@ def check(entry: ModelEntry, where: str, workspace: Path) -> None:
     source = entry.source
     if source is not None and not (workspace / source).is_dir() and not is_hub_id(source, workspace):
         raise ConfigError(f"{where}.source: no such folder: {source}")
+    if source is not None:
+        settings(workspace / source)
 
 
 def locate(factory: str, workspace: Path) -> Path | None:

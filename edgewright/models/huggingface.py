@@ -1,10 +1,10 @@
 """Hugging Face folders and hub ids, through transformers."""
 
 import shutil
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MethodType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -13,7 +13,9 @@ from torch import nn
 from edgewright.config import ModelEntry
 from edgewright.errors import InputError, first_line
 from edgewright.files import read_json
-from edgewright.models import weights
+from edgewright.models import checkpoints, conv1d, packed, weights
+from edgewright.models.checkpoints import native
+from edgewright.models.empty import without_weights
 from edgewright.models.spec import InputSpec
 
 _KEPT = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
@@ -38,6 +40,7 @@ def fetch(source: str, folder: Path) -> None:
         raise InputError(f"{source}: no config.json; give a Hugging Face folder or id")
     if not list(origin.glob("*.safetensors")):
         raise InputError(f"{source}: no safetensors weights; pickled weights are refused")
+    checkpoints.settings(origin)
     for pattern in _KEPT:
         for file in sorted(origin.glob(pattern)):
             shutil.copyfile(file, folder / file.name)
@@ -53,14 +56,19 @@ def _snapshot(source: str) -> Path:
                          f" (no network, or no such id): {first_line(error)}") from error
 
 
-def load(folder: Path, task: str, prepare: Callable[[nn.Module], None] | None = None) -> nn.Module:
-    """The float32 module of a Hugging Face folder; its forward takes one tensor and returns the logits.
+def load(folder: Path, task: str, dtype: Literal["float32", "stored"] = "float32") -> nn.Module:
+    """The module of a Hugging Face folder; its forward takes one tensor and returns the logits.
+
+    Weights are mapped into memory where the names in the file are those of the module. Layers with integer weights
+    (quantization.json of aq, or a layout that `checkpoints` reads) keep them; Conv1D modules become Linear.
 
     Args:
         folder: config.json, and safetensors weights.
         task: `language-modeling` or `image-classification`.
-        prepare: called with the bare module before weights are loaded, where they are not those of
-            transformers but of an aq checkpoint.
+        dtype: of the float weights: float32, or `stored`, as they are in the file.
+
+    Raises:
+        InputError: transformers cannot build it, or the weights do not fit.
     """
     import transformers
 
@@ -71,22 +79,52 @@ def load(folder: Path, task: str, prepare: Callable[[nn.Module], None] | None = 
     class_name, argument = _CLASSES[task]
     factory = getattr(transformers, class_name)
     try:
-        if prepare is None:
-            module, info = factory.from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )  # fmt: skip
-            _check_complete(info, folder)
-        else:
+        with without_weights():
             config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
             module = factory.from_config(config, dtype=torch.float32)
-            prepare(module)
-            weights.fit(module, weights.read(folder / "model.safetensors"), str(folder / "model.safetensors"))
+        keep_dtype = dtype == "stored"
+        if not _put_integers(module, folder, keep_dtype) and not _put_floats(module, folder, keep_dtype):
+            module, info = factory.from_pretrained(
+                folder, dtype="auto" if keep_dtype else torch.float32, use_safetensors=True, local_files_only=True,
+                output_loading_info=True, ignore_mismatched_sizes=True,
+            )  # fmt: skip
+            _check_complete(info, folder)
+            conv1d.replace(module)
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise InputError(f"{folder}: transformers cannot load it: {first_line(error)}") from error
     module.eval().requires_grad_(False)
     _return_logits(module, argument)
     return module
+
+
+def _put_integers(module: nn.Module, folder: Path, keep_dtype: bool) -> bool:
+    """Whether the folder is a checkpoint with integer weights; they are in `module` then."""
+    settings, is_native = checkpoints.settings(folder), (folder / native.FILE).is_file()
+    if settings is None and not is_native:
+        return False
+    conv1d.replace(module)
+    tensors = weights.read_folder(folder)
+    if is_native:
+        native.prepare(module, folder)
+    elif settings is not None:
+        packed.install(module, tensors, settings, str(folder))
+    weights.fit(module, tensors, str(folder), keep_dtype=keep_dtype)
+    return True
+
+
+def _put_floats(module: nn.Module, folder: Path, keep_dtype: bool) -> bool:
+    """Whether the tensors of the folder are those of `module`, name by name; they are in it then."""
+    try:
+        tensors = weights.read_folder(folder)
+    except InputError:
+        return False
+    own = module.state_dict(keep_vars=True)
+    is_tied_once = len({id(own[name]) for name in tensors if name in own}) == len(tensors)
+    if not is_tied_once or weights.misfit(module, tensors) is not None:
+        return False
+    weights.assign(module, tensors, keep_dtype=keep_dtype)
+    conv1d.replace(module)
+    return True
 
 
 def _check_complete(info: Mapping[str, Collection[Any]], folder: Path) -> None:

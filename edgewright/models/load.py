@@ -2,8 +2,9 @@
 
 import shutil
 from dataclasses import dataclass
-from functools import partial
+from math import prod
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from edgewright import ir
 from edgewright.config import ModelEntry
 from edgewright.errors import InputError
 from edgewright.models import factory, huggingface, quantized, weights
+from edgewright.models.checkpoints import native
 from edgewright.models.spec import InputSpec, ModelSpec
 
 WEIGHTS = "model.safetensors"
@@ -23,8 +25,8 @@ class LoadedModel:
     """A module ready to run, and what is known of it.
 
     Attributes:
-        module: float32, evaluation mode, no gradients; forward takes the inputs of `spec` by position, with a
-            leading batch dimension, and returns one tensor of logits.
+        module: evaluation mode, no gradients, float32 unless loaded as stored; forward takes the inputs of `spec`
+            by position, with a leading batch dimension, and returns one tensor of logits.
         spec: the content of `model.json`.
         folder: where it was loaded from.
         batch: the batch size of an exported program that admits only one, else None.
@@ -60,15 +62,16 @@ def fetch(entry: ModelEntry, folder: Path, workspace: Path) -> ModelSpec:
             raise InputError(f"{path}: no such exported program")
         module, inputs, batch = _from_program(path)
         shutil.copyfile(path, folder / PROGRAM)
-    distinct = {tensor.data_ptr(): tensor for tensor in module.parameters()}
+    distinct = {tensor.data_ptr(): tensor.numel() for tensor in module.parameters()}
+    integers = quantized.quantized_modules(module).values()
     for name, tensor in module.named_parameters():
-        if not torch.isfinite(tensor).all():
+        if not weights.is_finite(tensor):
             raise InputError(f"{entry.source or entry.weights or entry.program}: '{name}' holds NaN or infinite values")
     spec = ModelSpec(
         kind="huggingface" if entry.source else "factory" if entry.factory else "program",
         task=entry.task,
         inputs=inputs,
-        parameters=sum(tensor.numel() for tensor in distinct.values()),
+        parameters=sum(distinct.values()) + sum(prod(item.format.shape) for item in integers),
         labels=entry.labels,
         vocabulary=huggingface.vocabulary(folder) if entry.task == "language-modeling" and entry.source else None,
         factory=entry.factory,
@@ -79,23 +82,23 @@ def fetch(entry: ModelEntry, folder: Path, workspace: Path) -> ModelSpec:
     return spec
 
 
-def load(folder: Path, workspace: Path = Path()) -> LoadedModel:
+def load(folder: Path, workspace: Path = Path(), dtype: Literal["float32", "stored"] = "float32") -> LoadedModel:
     """The model in a folder that the model stage or the aq stage wrote.
 
     Args:
-        folder: `model.json` beside the weights; with `quantization.json` it is an aq checkpoint.
+        folder: `model.json` beside the weights; with `quantization.json`, or a `quantization_config` in config.json,
+            it has layers with integer weights.
         workspace: where the module of a factory is looked for.
+        dtype: of a Hugging Face model's float weights: float32, or `stored`, as they are in the file.
     """
     spec = ModelSpec.read(folder)
-    is_checkpoint = (folder / quantized.FILE).is_file()
     batch = None
     if spec.kind == "huggingface":
-        prepare = partial(quantized.prepare, folder=folder) if is_checkpoint else None
-        module = huggingface.load(folder, spec.task, prepare)
+        module = huggingface.load(folder, spec.task, dtype)
     elif spec.kind == "factory":
         module = factory.build(str(spec.factory), workspace)
-        if is_checkpoint:
-            quantized.prepare(module, folder)
+        if (folder / native.FILE).is_file():
+            native.prepare(module, folder)
         weights.fit(module, weights.read(folder / WEIGHTS), str(folder / WEIGHTS))
     else:
         module, _, batch = _from_program(folder / PROGRAM)

@@ -1,35 +1,33 @@
-"""Modules whose weights are integers, and the checkpoint folder that stores them."""
+"""Modules whose weights are integers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgewright.errors import InputError
-from edgewright.files import read_json, write_json
 from edgewright.ir.operators import register
 from edgewright.rounding import Grid, QuantizedWeight
-
-FILE = "quantization.json"
 
 
 @dataclass(frozen=True, slots=True)
 class WeightFormat:
-    """How a module's weight is stored: an entry of `modules` in quantization.json.
+    """How a module's weight is stored.
 
     Attributes:
         grid: the integers and their groups.
         shape: of the float weight, [out, in] or [out, in / groups, height, width].
         float_zero_point: the zero points are float32 and not integers of the grid.
+        permuted: the columns are stored in another order than the module's inputs have (GPTQ with activation
+            order), so that those of a group lie together.
     """
 
     grid: Grid
     shape: tuple[int, ...]
     float_zero_point: bool = False
+    permuted: bool = False
 
     @property
     def columns(self) -> int:
@@ -52,6 +50,7 @@ class _Quantized(nn.Module):
 
     Buffers: `weight` int8 of shape `format.stored`, `weight_scale` float32 [out, groups], `weight_zero_point`
     int8 (or float32) [out, groups]; a ragged last group is filled up with columns of 0 that nothing reads.
+    Of a permuted Linear also `weight_order` int64 [in], the input that each stored column multiplies.
     """
 
     format: WeightFormat
@@ -64,14 +63,35 @@ class _Quantized(nn.Module):
         self.register_buffer("weight", torch.zeros(weight_format.stored, dtype=torch.int8))
         self.register_buffer("weight_scale", torch.ones(parameters))
         self.register_buffer("weight_zero_point", torch.zeros(parameters, dtype=kind))
+        if weight_format.permuted:
+            self.register_buffer("weight_order", torch.arange(weight_format.columns))
 
-    def assign(self, weight: QuantizedWeight) -> None:
-        """Take over integers [out, columns] and parameters [out, groups] that fit `format`."""
+    def assign(self, weight: QuantizedWeight, order: Tensor | None = None) -> None:
+        """Take over integers [out, columns] and parameters [out, groups] that fit `format`.
+
+        Args:
+            weight: its columns in stored order.
+            order: int64 [in], the input of each stored column, where `format` is permuted.
+        """
+        if order is not None:
+            self.weight_order = order
         missing = self.format.padded - self.format.columns
         integers = functional.pad(weight.integers, (0, missing))
         self.weight = integers.reshape(self.format.stored).contiguous()
         self.weight_scale = weight.scale.to(torch.float32).contiguous()
         self.weight_zero_point = weight.zero_point.contiguous()
+
+    def quantized(self) -> QuantizedWeight:
+        """The integers as a matrix [out, columns] in stored order, without the columns that fill up a group."""
+        matrix = self.weight.reshape(self.format.shape[0], -1)[:, : self.format.columns]
+        return QuantizedWeight(matrix, self.weight_scale, self.weight_zero_point, self.format.grid)
+
+    def float_weight(self) -> Tensor:
+        """The float32 weight that the integers stand for, of shape `format.shape`, columns in the module's order."""
+        matrix = self.quantized().dequantize()
+        if self.format.permuted:
+            matrix = matrix.index_select(1, torch.argsort(self.weight_order))
+        return matrix.reshape(self.format.shape)
 
     def dequantized(self) -> Tensor:
         """The float weight of shape `format.stored`, one dequantize operator of the graph."""
@@ -87,7 +107,8 @@ class QuantizedLinear(_Quantized):
     """`nn.Linear` on an integer weight: dequantize, then linear.
 
     With a ragged last group the input, and not the dequantized weight, is filled up, so that constant,
-    dequantize and linear stay next to each other for the kernels that take them as one.
+    dequantize and linear stay next to each other for the kernels that take them as one. For the same reason it
+    is the input whose channels are reordered where the columns are permuted.
     """
 
     def __init__(self, weight_format: WeightFormat, bias: nn.Parameter | None) -> None:
@@ -98,6 +119,8 @@ class QuantizedLinear(_Quantized):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in_features] float32 -> [..., out_features] float32."""
+        if self.format.permuted:
+            x = x.index_select(-1, self.weight_order)
         missing = self.format.padded - self.in_features
         filled = functional.pad(x, (0, missing)) if missing else x
         return functional.linear(filled, self.dequantized(), cast("Tensor | None", self.bias))
@@ -121,8 +144,51 @@ class QuantizedConv2d(_Quantized, nn.Conv2d):
         return f"{nn.Conv2d.extra_repr(self)}, {self.format.grid}"
 
 
+class QuantizedEmbedding(_Quantized):
+    """`nn.Embedding` on an integer weight: gather the integers and parameters of the rows, then dequantize them.
+
+    In plain arithmetic and not by the dequantize operator, which kernels know as the weight of a layer only.
+    """
+
+    def __init__(self, weight_format: WeightFormat) -> None:
+        super().__init__()
+        self._store(weight_format)
+        self.num_embeddings, self.embedding_dim = weight_format.shape
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids [...] int64 -> [..., embedding_dim] float32."""
+        scale = self.weight_scale[ids]
+        rows = self.weight[ids].to(scale.dtype).unflatten(-1, (scale.shape[-1], -1))
+        if not self.format.grid.symmetric:
+            rows = rows - self.weight_zero_point[ids].to(scale.dtype).unsqueeze(-1)
+        return (rows * scale.unsqueeze(-1)).flatten(-2)[..., : self.embedding_dim]
+
+    def extra_repr(self) -> str:
+        """What printing a model shows of it."""
+        return f"{self.num_embeddings}, {self.embedding_dim}, {self.format.grid}"
+
+
+QuantizedModule = QuantizedLinear | QuantizedConv2d | QuantizedEmbedding
+
+
+def quantized_modules(model: nn.Module) -> dict[str, QuantizedModule]:
+    """The modules of `model` whose weights are integers, by name, in the order of the model."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, QuantizedModule)}
+
+
+def embedding_refusal(module: nn.Module) -> str | None:
+    """Why the module cannot be replaced by a quantized embedding, or None where it can."""
+    if not isinstance(module, nn.Embedding):
+        return f"{type(module).__name__} is no Embedding"
+    if type(module).forward is not nn.Embedding.forward:
+        return "its class overrides the forward of Embedding"
+    return "it renormalizes its rows (max_norm)" if module.max_norm is not None else None
+
+
 def refusal(module: nn.Module) -> str | None:
-    """Why the module cannot be replaced by its quantized form, or None where it can."""
+    """Why the Linear or Conv2d cannot be replaced by its quantized form, or None where it can."""
+    if isinstance(module, QuantizedModule):
+        return "it is already quantized"
     if isinstance(module, nn.Linear):
         return None if type(module).forward is nn.Linear.forward else "its class overrides the forward of Linear"
     if isinstance(module, nn.Conv2d):
@@ -131,8 +197,8 @@ def refusal(module: nn.Module) -> str | None:
     return f"{type(module).__name__} has no quantized form"
 
 
-def replace(model: nn.Module, name: str, weight_format: WeightFormat) -> QuantizedLinear | QuantizedConv2d:
-    """Put a quantized module with zero weights in the place of the Linear or Conv2d `name` of `model`.
+def replace(model: nn.Module, name: str, weight_format: WeightFormat) -> QuantizedModule:
+    """Put a quantized module with zero weights in the place of the Linear, Conv2d or Embedding `name` of `model`.
 
     The bias stays. A Conv2d of a derived class keeps the rest of its class's behaviour (its own padding).
 
@@ -143,23 +209,27 @@ def replace(model: nn.Module, name: str, weight_format: WeightFormat) -> Quantiz
         module = model.get_submodule(name)
     except AttributeError as error:
         raise InputError(f"{name}: the model has no such module") from error
-    reason = refusal(module)
+    reason = embedding_refusal(module) if isinstance(module, nn.Embedding) else refusal(module)
     if reason is not None:
         raise InputError(f"{name}: {reason}; skip it under layers")
     if tuple(cast(Tensor, module.weight).shape) != weight_format.shape:
         raise InputError(
             f"{name}: weight of shape {list(cast(Tensor, module.weight).shape)} in the model, "
-            f"{list(weight_format.shape)} in {FILE}"
+            f"{list(weight_format.shape)} in the checkpoint"
         )
-    new = _linear(module, weight_format) if isinstance(module, nn.Linear) else _conv(module, weight_format)
+    new = _quantized(module, weight_format)
     new.train(module.training)
     parent, _, leaf = name.rpartition(".")
     setattr(model.get_submodule(parent), leaf, new)
     return new
 
 
-def _linear(module: nn.Module, weight_format: WeightFormat) -> QuantizedLinear:
-    return QuantizedLinear(weight_format, cast("nn.Parameter | None", module.bias))
+def _quantized(module: nn.Module, weight_format: WeightFormat) -> QuantizedModule:
+    if isinstance(module, nn.Embedding):
+        return QuantizedEmbedding(weight_format)
+    if isinstance(module, nn.Linear):
+        return QuantizedLinear(weight_format, cast("nn.Parameter | None", module.bias))
+    return _conv(module, weight_format)
 
 
 def _conv(module: nn.Module, weight_format: WeightFormat) -> QuantizedConv2d:
@@ -174,53 +244,3 @@ def _conv(module: nn.Module, weight_format: WeightFormat) -> QuantizedConv2d:
     del new._parameters["weight"]
     new._store(weight_format)
     return new
-
-
-def describe(formats: Mapping[str, WeightFormat]) -> dict[str, Any]:
-    """The content of quantization.json."""
-    return {
-        "schema": 1,
-        "modules": {
-            name: {
-                "bits": item.grid.bits, "group": item.grid.group, "symmetric": item.grid.symmetric,
-                "qmin": item.grid.qmin, "qmax": item.grid.qmax, "shape": list(item.shape),
-                "zero_point": "float32" if item.float_zero_point else "int8",
-            }
-            for name, item in formats.items()
-        },
-    }  # fmt: skip
-
-
-def write(formats: Mapping[str, WeightFormat], folder: Path) -> None:
-    """Write quantization.json into `folder`."""
-    write_json(folder / FILE, describe(formats))
-
-
-def read(folder: Path) -> dict[str, WeightFormat]:
-    """The formats that quantization.json in `folder` states, by module.
-
-    Raises:
-        InputError: the file is not of schema 1, or states a range that is not that of its bits.
-    """
-    path = folder / FILE
-    raw = read_json(path)
-    if raw.get("schema") != 1:
-        raise InputError(f"{path}: schema {raw.get('schema')}; schema 1 is known")
-    formats = {}
-    for name, item in raw["modules"].items():
-        grid = Grid(item["bits"], item["symmetric"], item["group"])
-        if (grid.qmin, grid.qmax) != (item["qmin"], item["qmax"]):
-            raise InputError(f"{path}: modules.{name}: qmin..qmax {item['qmin']}..{item['qmax']}, "
-                             f"its bits give {grid.qmin}..{grid.qmax}")
-        formats[name] = WeightFormat(grid, tuple(item["shape"]), item["zero_point"] == "float32")
-    return formats
-
-
-def prepare(model: nn.Module, folder: Path) -> None:
-    """Replace the modules that quantization.json in `folder` names, so that its tensors can be loaded.
-
-    Raises:
-        InputError: the file does not fit the model.
-    """
-    for name, weight_format in read(folder).items():
-        replace(model, name, weight_format)

@@ -26,7 +26,7 @@ class ModelSpec:
     """A model's task, signature and size.
 
     Attributes:
-        parameters: number of distinct scalars in its parameters; tied weights count once.
+        parameters: number of distinct scalars in its parameters; tied weights count once, integer weights like float.
         vocabulary: number of token ids of a language model, else None.
         preprocess: resize, scale, mean and std for images, as in params.yaml.
         factory: `package.module:function` for a model that a factory builds, else None.

@@ -11,12 +11,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from edgewright.errors import InputError
+from edgewright.files import read_json
 
 Tensors = dict[str, torch.Tensor]
 
 
 def read(path: Path) -> Tensors:
     """The tensors of a safetensors file, or of a PyTorch file that holds tensors only.
+
+    Those of a safetensors file are mapped into memory: a page is read when it is first used.
 
     Raises:
         InputError: the file is missing, corrupt, or a pickle that would run code.
@@ -38,6 +41,41 @@ def read(path: Path) -> Tensors:
     return cast(Tensors, tensors)
 
 
+def files(folder: Path) -> list[Path]:
+    """The safetensors files of a Hugging Face folder: `model.safetensors`, those of its index, or all there are."""
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file():
+        return [whole]
+    if index.is_file():
+        return [folder / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+    return sorted(folder.glob("*.safetensors"))
+
+
+def read_folder(folder: Path) -> Tensors:
+    """The tensors of a Hugging Face folder, mapped into memory.
+
+    Raises:
+        InputError: there are none, a file is missing or corrupt, or two hold a tensor of the same name.
+    """
+    tensors: Tensors = {}
+    for file in files(folder):
+        shard = read(file)
+        twice = sorted(tensors.keys() & shard.keys())
+        if twice:
+            raise InputError(f"{file}: tensor '{twice[0]}' is in another file of the folder too")
+        tensors |= shard
+    if not tensors:
+        raise InputError(f"{folder}: no safetensors weights")
+    return tensors
+
+
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Whether it holds neither NaN nor infinite values; without a copy of it."""
+    if not tensor.is_floating_point() or tensor.numel() == 0:
+        return True
+    return bool(torch.isfinite(torch.stack(torch.aminmax(tensor))).all())
+
+
 def write(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file; of tied tensors only the first name is kept."""
     distinct: Tensors = {}
@@ -50,25 +88,74 @@ def write(tensors: Mapping[str, torch.Tensor], path: Path, metadata: dict[str, s
     save_file(distinct, path, metadata=metadata)
 
 
-def fit(module: nn.Module, tensors: Tensors, where: str) -> None:
-    """Load `tensors` into `module`, all of them and nothing missing but tied weights.
+def fit(module: nn.Module, tensors: Tensors, where: str, *, keep_dtype: bool = False) -> None:
+    """Put `tensors` into `module`, all of them and nothing missing but tied weights.
+
+    They are taken over and not copied where their dtype fits; `tensors` is emptied on the way, so that of what
+    must be converted no two copies stay.
+
+    Args:
+        module: its parameters may be on the meta device.
+        tensors: by the names of the module's state.
+        where: the file, for the message.
+        keep_dtype: leave floating point tensors in the dtype that they have, else they get the module's.
 
     Raises:
         InputError: naming the first tensor that is missing, unknown or of another shape, or not finite.
     """
-    own = module.state_dict()
+    reason = misfit(module, tensors)
+    if reason is not None:
+        raise InputError(f"{where}: does not fit the model: {reason}")
+    for name, value in tensors.items():
+        if not is_finite(value):
+            raise InputError(f"{where}: '{name}' holds NaN or infinite values")
+    assign(module, tensors, keep_dtype=keep_dtype)
+
+
+def misfit(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> str | None:
+    """The first tensor that is missing, unknown or of another shape, or None where all fit."""
+    own = module.state_dict(keep_vars=True)
     unknown = sorted(tensors.keys() - own.keys())
     if unknown:
-        raise InputError(f"{where}: does not fit the model: unknown tensor '{unknown[0]}' ({len(unknown)} in all)")
-    present = {own[name].data_ptr() for name in tensors}
+        return f"unknown tensor '{unknown[0]}' ({len(unknown)} in all)"
+    present = {_identity(own[name]) for name in tensors}
     missing = sorted(name for name in own.keys() - tensors.keys()
-                     if own[name].data_ptr() not in present and own[name].numel())
+                     if _identity(own[name]) not in present and own[name].numel())
     if missing:
-        raise InputError(f"{where}: does not fit the model: tensor '{missing[0]}' is missing ({len(missing)} in all)")
+        return f"tensor '{missing[0]}' is missing ({len(missing)} in all)"
     for name, value in tensors.items():
         if value.shape != own[name].shape:
-            raise InputError(f"{where}: does not fit the model: '{name}' has shape {list(value.shape)}, the model's"
-                             f" has {list(own[name].shape)}")
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise InputError(f"{where}: '{name}' holds NaN or infinite values")
-    module.load_state_dict(tensors, strict=False)
+            return f"'{name}' has shape {list(value.shape)}, the model's has {list(own[name].shape)}"
+    return None
+
+
+def assign(module: nn.Module, tensors: Tensors, *, keep_dtype: bool = False) -> None:
+    """Take over tensors that fit, in the dtype of the module's unless `keep_dtype`; `tensors` is emptied."""
+    own = module.state_dict(keep_vars=True)
+    holders: dict[tuple[str, int], list[str]] = {}
+    for name, tensor in own.items():
+        holders.setdefault(_identity(tensor), []).append(name)
+    taken: set[int] = set()
+    for names in holders.values():
+        given = [tensors.pop(name) for name in names if name in tensors]
+        if not given:
+            continue
+        first = own[names[0]]
+        is_kept = keep_dtype and given[-1].is_floating_point()
+        value = given[-1] if is_kept else given[-1].to(first.dtype)
+        if value.data_ptr() in taken:
+            value = value.clone()
+        taken.add(value.data_ptr())
+        is_parameter = isinstance(first, nn.Parameter)
+        shared = nn.Parameter(value, requires_grad=first.requires_grad) if is_parameter and first.is_meta else value
+        for name in names:
+            if first.is_meta:
+                parent, _, leaf = name.rpartition(".")
+                setattr(module.get_submodule(parent), leaf, shared)
+            else:
+                own[name].data = value
+
+
+def _identity(tensor: torch.Tensor) -> tuple[str, int]:
+    is_stored = not tensor.is_meta and tensor.numel() > 0
+    return ("stored", tensor.data_ptr()) if is_stored else ("object", id(tensor))

@@ -6,10 +6,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from edgewright.report import changes, charts, format
+from edgewright.report import changes, charts, format, layers
 from edgewright.report.answers import Answer, answers
 from edgewright.report.terminal import LABELS, totals
 from edgewright.report.types import Report, Variant
+from edgewright.report.weights import failures_text
 
 METRICS = {
     "perplexity": "perplexity",
@@ -27,7 +28,7 @@ _WEAK_DB, _STRONG_DB = 10.0, 45.0
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
-    """A model's section: its variants (numbered from 1), answers and charts."""
+    """A model's section: its variants (numbered from 1), answers, charts and quantized layers."""
 
     name: str
     variants: tuple[Variant, ...]
@@ -35,6 +36,7 @@ class ModelView:
     stages: charts.LineChart | None
     size: charts.Scatter | None
     latency: charts.Scatter | None
+    layers: layers.Layers | None
 
 
 def page(report: Report) -> str:
@@ -51,6 +53,7 @@ def page(report: Report) -> str:
         format=format,
         changes=changes,
         charts=charts,
+        layers=layers,
         labels=LABELS,
         metrics=METRICS,
         heat=heat,
@@ -68,8 +71,9 @@ def short(variant: Variant) -> str:
 
 
 def notes(variant: Variant) -> list[str]:
-    """What the stage table must say of its last row."""
-    found = []
+    """What the stage table must say of its rows."""
+    failures = failures_text(variant.details.weights)
+    found = [failures] if failures else []
     first, size = changes.row(variant, "float"), variant.size_bytes
     if size.compiled is not None and size.base is not None and first and first.size_bytes != size.base:
         found.append(f"compiled is compared with the float build on {variant.target}: {format.byte_text(size.base)}")
@@ -111,6 +115,7 @@ def _model(name: str, variants: Sequence[Variant]) -> ModelView:
         stages=charts.line_chart([_STAGE_TICKS[stage] for stage in stages], series, base, metric),
         size=charts.scatter(_samples(variants, "size"), higher, format.byte_text, metric),
         latency=charts.scatter(_samples(variants, "latency"), higher, format.time_text, metric),
+        layers=layers.layers(variants),
     )
 
 

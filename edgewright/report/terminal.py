@@ -18,6 +18,7 @@ from edgewright.report.format import (
     times_text,
 )
 from edgewright.report.types import Report, StageRecord, Variant
+from edgewright.report.weights import failures_text
 
 LABELS = {
     "float": "float",
@@ -102,6 +103,9 @@ def _cells(variant: Variant, item: StageRecord) -> list[str]:
 
 def _notes(variant: Variant) -> list[str]:
     notes = []
+    failures = failures_text(variant.details.weights)
+    if failures:
+        notes.append(f"  {failures}")
     if variant.latency_ms.estimate:
         notes.append(f"  ~ latency is an estimate: {variant.latency_ms.source}")
     if variant.details.synthetic:

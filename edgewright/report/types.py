@@ -12,7 +12,12 @@ class Record(BaseModel):
     """Immutable; every field must be there, null where it does not apply; no other field may be."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, validate_by_name=True, serialize_by_alias=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_by_name=True,
+        serialize_by_alias=True,
+        json_schema_serialization_defaults_required=True,
     )
 
 
@@ -182,6 +187,62 @@ class LineageRecord(Record):
     digest: str
 
 
+class LayerRecord(Record):
+    """A layer that aq quantized: its grid, and its error against float on the calibration sample.
+
+    `snr_db` is null where the output is exact, and with `output_mse` where nothing was measured; `gain_db` is how
+    far the output MSE lies below that of rounding to nearest; `failure` is why `on_failure` took over.
+    """
+
+    scope: str
+    operator: str | None
+    format: str
+    bits: int
+    group: int | None
+    symmetric: bool
+    algorithm: str
+    weight_mse: float | None
+    output_mse: float | None
+    snr_db: float | None
+    rtn_output_mse: float | None
+    gain_db: float | None
+    failure: str | None
+
+
+class LeftRecord(Record):
+    """A layer that something was not done to, and why."""
+
+    scope: str
+    reason: str
+
+
+class FailureRecord(Record):
+    """A layer that its algorithm could not quantize, why, and what it became: `rtn` or `float`."""
+
+    scope: str
+    reason: str
+    became: str
+
+
+class TransformRecord(Record):
+    """How many layers a transform changed, those that it had to leave, and what else it says of them."""
+
+    name: str
+    layers: int
+    skipped: tuple[LeftRecord, ...]
+    notes: tuple[str, ...] = ()
+
+
+class WeightsRecord(Record):
+    """What aq did to each layer, worst first; `skipped` stayed float, `provenance` says where and how it ran."""
+
+    layers: tuple[LayerRecord, ...]
+    skipped: tuple[LeftRecord, ...]
+    transforms: tuple[TransformRecord, ...]
+    failures: tuple[FailureRecord, ...]
+    provenance: dict[str, str]
+
+
 class DetailsRecord(Record):
     """What the page shows beyond the summary: null or empty where a stage did not run."""
 
@@ -199,6 +260,7 @@ class DetailsRecord(Record):
     operators: tuple[OperatorRecord, ...]
     compile: CompileRecord | None
     modules: tuple[ModuleRecord, ...]
+    weights: WeightsRecord | None = None
     rewrites: RewritesRecord | None
     lineage: tuple[LineageRecord, ...]
 

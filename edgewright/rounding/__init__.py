@@ -1,8 +1,8 @@
-"""Rounding of weights to a uniform integer grid, shared by aq and gq: pure torch, any float dtype."""
+"""Rounding of weights to a grid of integers, shared by aq and gq: pure torch, any float dtype."""
 
 from edgewright.rounding.grid import Grid
-from edgewright.rounding.integers import QuantizedWeight, dequantize, quantize, rounded
-from edgewright.rounding.parameters import check, clipped, group_errors, min_max
+from edgewright.rounding.integers import QuantizedWeight, dequantize, nearest, quantize, rounded
+from edgewright.rounding.parameters import check, clipped, group_errors, min_max, tiles
 
 __all__ = [
     "Grid",
@@ -12,6 +12,8 @@ __all__ = [
     "dequantize",
     "group_errors",
     "min_max",
+    "nearest",
     "quantize",
     "rounded",
+    "tiles",
 ]

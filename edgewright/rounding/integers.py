@@ -13,7 +13,7 @@ class QuantizedWeight:
     """A weight matrix as integers.
 
     Attributes:
-        integers: int8 [rows, columns], in `grid.qmin` .. `grid.qmax`.
+        integers: int8 [rows, columns], of `grid.levels`.
         scale: float [rows, groups], positive.
         zero_point: int8 [rows, groups], or float for an algorithm that fits it freely (HQQ).
         grid: the grid they lie on.
@@ -32,7 +32,7 @@ class QuantizedWeight:
 def quantize(matrix: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid) -> QuantizedWeight:
     """Round `matrix` [rows, columns] to nearest, half to even, on the grid that the parameters span.
 
-    integers = clamp(round(matrix / scale) + zero_point, qmin, qmax), `scale` and `zero_point` [rows, groups].
+    `scale` and `zero_point` are [rows, groups]; see `nearest`.
     """
     return QuantizedWeight(_levels(matrix, scale, zero_point, grid).to(torch.int8), scale, zero_point, grid)
 
@@ -48,6 +48,26 @@ def rounded(matrix: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid) -> Te
     return dequantize(_levels(matrix, scale, zero_point, grid), scale, zero_point, grid)
 
 
+def nearest(positions: Tensor, zero_point: Tensor, grid: Grid) -> Tensor:
+    """The integers of `grid`, as floats, nearest to `positions`: weights over their scale, counted from the zero point.
+
+    integers = clamp(round(positions) + zero point, qmin, qmax), half to even; a float zero point is added before
+    rounding. MXFP4 rounds half to the even mantissa and saturates (OCP MX 1.0, section 5.3).
+
+    Args:
+        positions: any shape.
+        zero_point: broadcasts against it.
+        grid: whose integers.
+    """
+    if grid.format == "mxfp4":
+        size = positions.abs()
+        step = 1 + (size >= 4).to(positions.dtype) + 2 * (size >= 8).to(positions.dtype)
+        return (torch.round(positions / step) * step).clamp_(grid.qmin, grid.qmax)
+    if zero_point.is_floating_point():
+        return torch.round(positions + zero_point).clamp_(grid.qmin, grid.qmax)
+    return torch.round(positions).add_(zero_point).clamp_(grid.qmin, grid.qmax)
+
+
 def _levels(matrix: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid) -> Tensor:
-    split = torch.round(grid.split(matrix) / scale.unsqueeze(-1)) + zero_point.to(scale.dtype).unsqueeze(-1)
-    return grid.join(split.clamp_(grid.qmin, grid.qmax), matrix.shape[1])
+    split = grid.split(matrix) / scale.unsqueeze(-1)
+    return grid.join(nearest(split, zero_point.unsqueeze(-1), grid), matrix.shape[1])

@@ -15,6 +15,7 @@ from edgewright.config import AqRecipe
 from edgewright.datasets.sample import Sample
 from edgewright.models.load import LoadedModel
 from edgewright.models.spec import InputSpec, ModelSpec
+from tests.aq.architectures import ARCHITECTURES
 
 WIDTH = 24
 
@@ -182,7 +183,7 @@ def make(name: str, seed: int = 0) -> tuple[LoadedModel, Sample]:
     """A random model with a few large input channels, and a sample for it."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    build, draw = NETS[name]
+    build, draw = {**NETS, **ARCHITECTURES}[name]
     module = build().eval().requires_grad_(False)
     for path, parameter in module.named_parameters():
         if parameter.ndim == 1 and "norm" in path and path.endswith("weight"):
@@ -198,9 +199,13 @@ def whole(model: LoadedModel, sample: Sample, recipe: AqRecipe) -> Block:
     dtype = next(module.parameters()).dtype
     data = [torch.from_numpy(array) for array in next(sample.batches(len(sample)))]
     batch = tuple(item.to(dtype) if item.is_floating_point() else item for item in data)
-    layers, _ = select(module, recipe)
+    layers = select(module, recipe).layers
     structure = trace(module, lambda: module(*(item[:1] for item in batch)))
-    return Block("", module, layers, structure, lambda _: module(*batch), 1, frozenset(Statistic))
+
+    def run(_: int, rows: Tensor | None = None) -> Tensor:
+        return module(*(batch if rows is None else (item[rows] for item in batch)))
+
+    return Block("", module, layers, structure, run, 1, frozenset(Statistic))
 
 
 def outputs(model: LoadedModel, sample: Sample) -> Tensor:

@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from functools import reduce
 from pathlib import Path
 from typing import ClassVar
 
@@ -101,7 +100,7 @@ def test_progress_names_every_layer():
     model, sample = make("layer-norm")
     calls = []
     aq.quantize(model, sample, AqRecipe(), progress=lambda *call: calls.append(call))
-    assert calls[0] == (0, 9, "blocks.0")
+    assert calls[0] == (0, 9, "blocks.0: calibration")
     assert calls[-1] == (9, 9, "head")
     assert [done for done, _, _ in calls] == sorted(done for done, _, _ in calls)
 
@@ -114,15 +113,6 @@ def test_threads_are_what_they_were():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-
-
-def test_layers_without_tokens_are_refused_by_name():
-    model, sample = make("mlp")
-    model.module.idle = torch.nn.Linear(3, 3)
-    used = list(model.module)[:5]
-    model.module.forward = lambda x: reduce(lambda value, item: item(value), used, x)
-    with pytest.raises(InputError, match="idle: no token of the calibration sample goes through"):
-        aq.quantize(model, sample, AqRecipe())
 
 
 def test_bad_samples_are_refused():
@@ -149,6 +139,47 @@ def test_ragged_groups_on_the_shipped_model(model_folder):
     assert isinstance(down, QuantizedLinear)
     assert tuple(down.weight_scale.shape) == (64, 6)
     assert result.transforms["awq"].skipped == ()
+
+
+def test_the_order_of_the_samples_changes_no_bit():
+    for name in ("llama", "cnn"):
+        model, sample = make(name)
+        recipe = AqRecipe(algorithms=("awq",), bits=3, clip=True)
+        aq.quantize(model, sample, recipe)
+        other, _ = make(name)
+        shuffled = np.random.default_rng(1).permutation(len(sample))
+        aq.quantize(other, Sample({"x": sample.inputs["x"][shuffled]}), recipe)
+        assert torch.equal(outputs(model, sample), outputs(other, sample))
+
+
+def test_layers_of_a_pattern_have_their_own_format_and_clipping():
+    model, sample = make("llama")
+    layers = {"*.q_proj": {"format": "mxfp4"}, "*.k_proj": {"clip": True, "bits": 3}, "*.v_proj": {"bits": 2}}
+    result = aq.quantize(model, sample, AqRecipe(bits=8, layers=layers))
+    found = {row.module.rsplit(".", 1)[1]: (row.format, row.bits) for row in result.layers}
+    assert found["q_proj"] == ("mxfp4", 4)
+    assert (found["k_proj"], found["v_proj"], found["o_proj"]) == (("int", 3), ("int", 2), ("int", 8))
+    errors = {row.module: (row.output_mse, row.rtn_output_mse) for row in result.layers if "k_proj" in row.module}
+    assert all(ours < plain for ours, plain in errors.values())
+
+
+def test_weights_of_16_bits_are_widened_block_by_block():
+    model, sample = make("llama")
+    model.module.bfloat16()
+    expected, _ = make("llama")
+    expected.module.bfloat16().float()
+    recipe = AqRecipe(algorithms=("awq",), bits=4, group=8)
+    aq.quantize(model, sample, recipe)
+    aq.quantize(expected, sample, recipe)
+    assert {value.dtype for value in model.module.state_dict().values()} == {torch.float32, torch.int8}
+    assert torch.equal(outputs(model, sample), outputs(expected, sample))
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="device: cuda: this machine has no CUDA device"):
+        aq.quantize(*make("mlp"), AqRecipe(device="cuda"))
+    assert aq.quantize(*make("mlp"), AqRecipe(device="auto")).device == "cpu"
 
 
 _BYTES = """

@@ -8,8 +8,8 @@ from tests.aq.nets import Cnn, Logits, make
 
 
 def _select(module, **fields):
-    layers, skipped = select(module, AqRecipe(**fields))
-    return {layer.name: layer for layer in layers}, {item.module: item.reason for item in skipped}
+    selection = select(module, AqRecipe(**fields))
+    return {layer.name: layer for layer in selection.layers}, {item.module: item.reason for item in selection.skipped}
 
 
 def test_all_but_a_tied_head():
@@ -66,3 +66,19 @@ def test_a_group_larger_than_the_row_is_refused_by_name():
 def test_a_model_without_layers_is_refused():
     with pytest.raises(InputError, match="no Linear or Conv2d"):
         _select(torch.nn.Sequential(torch.nn.ReLU()))
+
+
+def test_an_embedding_is_quantized_only_where_a_pattern_names_it():
+    table = "net.model.embed_tokens"
+    for layers, expected in (
+        ({}, []), ({"*": {"bits": 3}}, []), ({"net": {"bits": 3}}, []), ({table: "skip"}, []),
+        ({table: {"bits": 8}}, [8]), ({"*embed*": {"bits": 2}}, [2]), ({"Embedding": {"group": 8}}, [4]),
+    ):  # fmt: skip
+        found = select(Logits(), AqRecipe(layers=layers)).embeddings
+        assert [layer.grid.bits for layer in found] == expected, layers
+        assert all(layer.algorithms == ("rtn",) for layer in found)
+
+
+def test_an_embedding_takes_no_algorithm_that_needs_inputs():
+    with pytest.raises(ConfigError, match="embed_tokens: algorithms: an embedding is rounded to nearest"):
+        select(Logits(), AqRecipe(layers={"net.model.embed_tokens": {"algorithms": ["awq"]}}))

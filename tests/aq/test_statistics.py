@@ -15,7 +15,7 @@ def test_the_hessian_gives_the_output_error(name):
     model, sample = make(name)
     model.module.double()
     layers = {path: item for path, item in model.module.named_modules() if isinstance(item, (nn.Linear, nn.Conv2d))}
-    results = collect(layers, [], _ALL, lambda: outputs(model, sample))
+    results = collect(layers, [], _ALL, lambda _: outputs(model, sample), 1)
     generator = torch.Generator().manual_seed(1)
     for path, module in layers.items():
         seen = []
@@ -40,30 +40,30 @@ def test_magnitudes():
     layer = nn.Linear(2, 1)
     run = {"layer": layer}
     rows = [torch.tensor([[1.0, -2.0], [3.0, 0.0]]), torch.tensor([[-5.0, 1.0]])]
-    result = collect(run, [], _ALL, lambda: [layer(row) for row in rows])["layer"]
+    result = collect(run, [], _ALL, lambda index: layer(rows[index]), len(rows))["layer"]
     assert result.tokens == 3
     assert result.mean_magnitude.tolist() == [3.0, 1.0]
 
 
 def test_only_what_is_asked_for():
     layer = nn.Linear(2, 1)
-    result = collect({"layer": layer}, [], frozenset(), lambda: layer(torch.ones(4, 2)))["layer"]
+    result = collect({"layer": layer}, [], frozenset(), lambda _: layer(torch.ones(4, 2)), 1)["layer"]
     assert (result.tokens, result.mean_magnitude) == (4, None)
 
 
 def test_shared_inputs_are_counted_once():
     one, two = nn.Linear(2, 1), nn.Linear(2, 3)
     x = torch.ones(1, 2)
-    results = collect({"one": one, "two": two}, [("one", "two")], _ALL, lambda: [one(x), two(x)])
+    results = collect({"one": one, "two": two}, [("one", "two")], _ALL, lambda _: one(x) + two(x), 1)
     assert results["one"] is results["two"]
 
 
 def test_a_layer_without_tokens_is_refused_by_name():
     with pytest.raises(InputError, match="idle: no token of the calibration sample"):
-        collect({"idle": nn.Linear(2, 2)}, [], _ALL, lambda: None)
+        collect({"idle": nn.Linear(2, 2)}, [], _ALL, lambda _: torch.zeros(()), 1)
 
 
 def test_inputs_that_are_not_finite_are_refused_by_name():
     layer = nn.Linear(2, 2)
     with pytest.raises(InputError, match="layer: its input holds NaN or infinite values"):
-        collect({"layer": layer}, [], _ALL, lambda: layer(torch.tensor([[1.0, torch.inf]])))
+        collect({"layer": layer}, [], _ALL, lambda _: layer(torch.tensor([[1.0, torch.inf]])), 1)

@@ -20,7 +20,21 @@ def test_blocks_are_found_and_give_what_the_model_gives(name, count):
     stream = Stream(model.module, blocks, batches)
     for index in range(count):
         stream.hidden = [stream.run(index, batch, hidden) for batch, hidden in enumerate(stream.hidden)]
-    assert torch.equal(torch.cat([stream.run_rest(batch) for batch in range(3)]), outputs(model, sample))
+    with stream.passed_over():
+        found = torch.cat([stream.run_rest(batch) for batch in range(3)])
+    assert torch.equal(found, outputs(model, sample))
+
+
+@torch.no_grad()
+def test_some_samples_of_a_batch_give_what_all_give():
+    model, sample = make("llama")
+    batches = [tuple(torch.from_numpy(item) for item in batch) for batch in sample.batches(8)]
+    stream = Stream(model.module, find_blocks(model.module, batches[0]), batches)
+    rows = torch.tensor([5, 0, 2])
+    every = stream.run(0, 0, stream.hidden[0])
+    assert torch.allclose(stream.run(0, 0, stream.hidden[0], rows), every[rows], atol=1e-6)
+    with stream.passed_over():
+        assert torch.allclose(stream.run_rest(0, rows), stream.run_rest(0)[rows], atol=1e-6)
 
 
 @torch.no_grad()

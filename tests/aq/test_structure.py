@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from edgewright.aq.structure import trace
+from tests.aq.architectures import ARCHITECTURES
 from tests.aq.nets import make
 
 
@@ -83,6 +84,40 @@ def test_cnn():
 
 def test_mlp():
     assert _pairs(_trace("mlp")) == {"0": ["2"], "2": ["4"]}
+
+
+@pytest.mark.parametrize(
+    ("net", "layer", "expected"),
+    [
+        ("qwen2", "model.layers.0", {"input_layernorm.weight": "qkv", "self_attn.v_proj": "o", "mlp.up_proj": "down"}),
+        ("qwen3", "model.layers.1", {"input_layernorm.weight": "qkv", "self_attn.v_proj": "o", "mlp.up_proj": "down"}),
+        ("gemma2", "model.layers.0", {
+            "input_layernorm.weight": "qkv", "pre_feedforward_layernorm.weight": "gate up", "mlp.up_proj": "down",
+        }),
+        ("phi", "model.layers.0", {"input_layernorm.weight": "qkv fc1", "self_attn.v_proj": "dense"}),
+        ("opt", "model.decoder.layers.0", {"final_layer_norm.weight": "fc1", "fc1": "fc2"}),
+        ("gpt-neox", "gpt_neox.layers.0", {
+            "input_layernorm.weight": "query_key_value", "attention.query_key_value": "dense",
+        }),
+        ("gpt2", "transformer.h.0", {"ln_1.weight": "c_attn", "attn.c_attn": "c_proj", "ln_2.weight": "c_fc"}),
+        ("vit", "vit.layers.0", {
+            "layernorm_before.weight": "qkv", "attention.v_proj": "o", "layernorm_after.weight": "fc1",
+        }),
+    ],
+)  # fmt: skip
+def test_pairs_of_other_architectures(net, layer, expected):
+    pairs = _pairs(_trace(net))
+    for producer, consumers in expected.items():
+        names = [name.rpartition(".")[2].removesuffix("_proj") for name in pairs[f"{layer}.{producer}"]]
+        assert names == [*"qkv", *consumers.split()[1:]] if consumers[:3] == "qkv" else consumers.split()
+
+
+@pytest.mark.parametrize("net", ARCHITECTURES)
+def test_every_layer_has_a_pair_or_a_reason(net):
+    structure = _trace(net)
+    paired = {name for consumers in _pairs(structure).values() for name in consumers}
+    assert paired | structure.unpaired.keys() == set(structure.order)
+    assert all(structure.unpaired.values())
 
 
 class _Net(nn.Module):

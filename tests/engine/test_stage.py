@@ -69,6 +69,24 @@ def test_failure_publishes_nothing_and_says_why(tiny: Any, body: str, code: int,
     assert (value["state"], value["exit_code"]) == ("failed", code)
 
 
+def test_finished_parts_wait_for_the_next_try_of_the_same_work_only(tiny: Any) -> None:
+    body = """
+context.resume.mkdir(parents=True, exist_ok=True)
+print(len(list(context.resume.iterdir())), flush=True)
+(context.resume / f"part-{os.getpid()}").touch()
+if os.environ.get("STOP"):
+    os._exit(9)
+(context.out / "done").touch()
+"""
+    assert finish(tiny, body, STOP="1")[:2] == (9, "0\n")
+    assert finish(tiny, body, STOP="1")[:2] == (9, "1\n")
+    code = json.loads(tiny.workspace.code_file.read_text())
+    tiny.workspace.code_file.write_text(json.dumps({**code, "model": "changed"}))
+    assert finish(tiny, body, STOP="1")[:2] == (9, "0\n")
+    assert finish(tiny, body)[:2] == (0, "1\n")
+    assert not list((tiny.root / ".edgewright" / "resume").glob("*"))
+
+
 def test_threads_and_hash_seed_are_fixed_whatever_the_caller_has(tiny: Any) -> None:
     body = "print(os.environ['OMP_NUM_THREADS'], hash('edgewright'), sys.argv[1:])\n(context.out / 'x').touch()"
     seen = {finish(tiny, body, OMP_NUM_THREADS=threads, PYTHONHASHSEED=threads)[1] for threads in ("2", "3")}

@@ -111,7 +111,7 @@ def test_integers_from_aq_are_carried_untouched(bits, group, values):
         (Grid(4, True, 32), W8_DYNAMIC, "'proj' brings 4-bit weights per group of 32 from aq"),
         (Grid(8, True, None), W4_DYNAMIC, "'proj' brings 8-bit weights per channel"),
         (Grid(4, False, 32), W4_DYNAMIC, "brings asymmetric 4-bit"),
-        (Grid(3, True, 32), W4_DYNAMIC, "brings 3-bit"),
+        (Grid(5, True, 32), W4_DYNAMIC, "brings 5-bit"),
     ],
 )
 def test_other_integers_than_the_scheme_asks_for_are_an_error(grid, values, message):

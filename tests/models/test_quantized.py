@@ -4,7 +4,9 @@ from torch import nn
 from torch.nn import functional
 
 from edgewright.errors import InputError
+from edgewright.files import write_json
 from edgewright.models import quantized
+from edgewright.models.checkpoints import native
 from edgewright.models.quantized import QuantizedConv2d, QuantizedLinear, WeightFormat
 from edgewright.rounding import Grid, min_max, quantize
 
@@ -88,20 +90,20 @@ def test_a_checkpoint_comes_back(tmp_path):
     torch.manual_seed(0)
     net, x = Net(), torch.randn(2, 3, 8, 8)
     formats, _ = _quantize(net, Grid(4, False, 2))
-    quantized.write(formats, tmp_path)
+    write_json(tmp_path / native.FILE, native.describe(formats))
     other = Net()
-    quantized.prepare(other, tmp_path)
+    native.prepare(other, tmp_path)
     other.load_state_dict(net.state_dict())
     assert torch.equal(other(x), net(x))
-    assert quantized.read(tmp_path) == formats
+    assert native.read(tmp_path) == formats
     assert torch.equal(other.fc.dequantized(), net.fc.dequantized())
 
 
 def test_float_zero_points_come_back(tmp_path):
     formats = {"0": WeightFormat(Grid(4, False, 4), (3, 8), float_zero_point=True)}
-    quantized.write(formats, tmp_path)
+    write_json(tmp_path / native.FILE, native.describe(formats))
     net = nn.Sequential(nn.Linear(8, 3))
-    quantized.prepare(net, tmp_path)
+    native.prepare(net, tmp_path)
     assert net[0].weight_zero_point.dtype == torch.float32
 
 
@@ -126,10 +128,37 @@ def test_what_does_not_fit_is_refused_by_name(name, shape, message):
 
 
 def test_a_range_that_is_not_that_of_its_bits_is_refused(tmp_path):
-    from edgewright.files import write_json
-
-    content = quantized.describe({"0": WeightFormat(Grid(4, True, 4), (3, 8))})
+    content = native.describe({"0": WeightFormat(Grid(4, True, 4), (3, 8))})
     content["modules"]["0"]["qmax"] = 8
-    write_json(tmp_path / quantized.FILE, content)
+    write_json(tmp_path / native.FILE, content)
     with pytest.raises(InputError, match=r"modules\.0: qmin\.\.qmax -8\.\.8, its bits give -8\.\.7"):
-        quantized.read(tmp_path)
+        native.read(tmp_path)
+
+
+@pytest.mark.parametrize("grid", [Grid(8, True), Grid(4, False, 4), Grid(4, True, 5)])
+def test_an_embedding_gathers_before_it_dequantizes(grid):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(9, 12), nn.Linear(12, 3)).eval()
+    matrix = net[0].weight.detach()
+    weight = quantize(matrix, *min_max(matrix, grid), grid)
+    quantized.replace(net, "0", WeightFormat(grid, (9, 12))).assign(weight)
+    ids = torch.tensor([[1, 8, 0], [3, 3, 5]])
+    assert torch.equal(net[0](ids), weight.dequantize()[ids])
+    program = torch.export.export(net, (ids,))
+    values = (node.meta["val"] for node in program.graph.nodes if node.op == "call_function")
+    floats = [value for value in values if isinstance(value, torch.Tensor)]
+    assert not any(value.shape[0] == 9 for value in floats)
+    assert torch.equal(program.module()(ids), net(ids))
+
+
+class _Scaled(nn.Embedding):
+    def forward(self, ids):
+        return super().forward(ids) * 2
+
+
+def test_embeddings_that_do_more_are_refused():
+    net = nn.Sequential(_Scaled(4, 8), nn.Embedding(4, 8, max_norm=1.0), nn.Embedding(4, 8))
+    reasons = [quantized.embedding_refusal(module) for module in net]
+    assert reasons == ["its class overrides the forward of Embedding", "it renormalizes its rows (max_norm)", None]
+    with pytest.raises(InputError, match="0: its class overrides the forward of Embedding"):
+        quantized.replace(net, "0", WeightFormat(Grid(8, True), (4, 8)))

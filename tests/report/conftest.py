@@ -111,6 +111,29 @@ def firings(scopes: list[str]) -> dict[str, Any]:
     }
 
 
+def layers_json(aq: str, scopes: list[str]) -> dict[str, Any]:
+    """As aq writes it; every recipe is best somewhere, and the tied head stays float."""
+    name, bits = aq.split("-w")
+    shift = sum(map(ord, name)) % len(scopes)
+    return {
+        "schema": 1,
+        "modules": [
+            {
+                "module": scope, "class": "Linear", "bits": int(bits), "group": 32, "symmetric": True,
+                "algorithm": name if name in ("rtn", "gptq", "hqq") else f"{name}+rtn", "weight_mse": 3.1e-6,
+                "output_mse": 0.1 / (1 + (i + shift) % len(scopes)), "output_snr_db": 14.0 + (i + shift) % len(scopes),
+                "rtn_output_mse": 0.12 / (1 + i % len(scopes)),
+                "rtn_output_snr_db": 13.0 + i % len(scopes), "zero_channels": 0,
+            }
+            for i, scope in enumerate(scopes)
+        ],
+        "skipped": [{"module": "lm_head", "reason": "its weight is tied to model.embed_tokens"}],
+        "transforms": {
+            "awq": {"layers": 8, "skipped": [{"module": s, "reason": "no producer to scale"} for s in scopes[:2]]}
+        } if name == "awq" else {},
+    }  # fmt: skip
+
+
 class Builder:
     """Writes the files of variants below a folder."""
 
@@ -187,11 +210,7 @@ class Builder:
             if aq == "none"
             else self.write(
                 f"aq/{keys['aq']}/layers.json",
-                {
-                    "modules": [
-                        {"module": s, "class": "Linear", "output_snr_db": 20.0, "output_mse": 0.1} for s in scopes
-                    ]
-                },
+                layers_json(aq, scopes),
             ),
             firings=self.write(f"go/{keys['go']}/firings.json", firings(scopes)),
             sensitivity=None

@@ -4,10 +4,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from edgewright.files import read_json, write_json
 from edgewright.report import VariantFiles, collect
 from edgewright.report.html import heat, page
 
-VOID = {"meta", "link", "br", "img", "input", "hr"}
+VOID = {"meta", "link", "br", "img", "input", "hr", "wbr"}
 
 
 class Balanced(HTMLParser):
@@ -98,6 +99,30 @@ def test_a_page_of_failures_only(variants: list[VariantFiles]) -> None:
     parsed(text)
     assert '<svg viewBox="0 0 400' in text
     assert 'class="answer ' not in text
+
+
+def test_the_layers_of_every_recipe_are_shown(variants: list[VariantFiles]) -> None:
+    text = page(collect(variants))
+    assert text.count("Weight quantization by layer") == 2
+    assert text.count("Which recipe won where") == 1
+    assert "1 × its weight is tied to model.embed_tokens" in text
+    assert re.search(r"changed 8 layers, left 2</span>.*?2 × no producer to scale", text, re.DOTALL)
+    assert "Which recipe won where" not in page(collect(variants[:1]))
+
+
+def test_failures_are_counted_where_nobody_can_miss_them(variants: list[VariantFiles]) -> None:
+    path = variants[0].layers
+    assert path is not None
+    content = read_json(path)
+    content["modules"][0] |= dict.fromkeys(("output_mse", "output_snr_db", "rtn_output_mse", "rtn_output_snr_db"))
+    content["failures"] = [{"module": "<b>", "reason": "not positive <definite>", "became": "float"}]
+    write_json(path, content)
+    text = page(collect(variants))
+    parsed(text)
+    assert "1 failed in aq" in text
+    assert '<p class="small">aq: 1 layer failed, 1 became float</p>' in text
+    assert "not positive &lt;definite&gt;" in text
+    assert "failed in aq" not in page(collect(variants[1:]))
 
 
 @pytest.mark.parametrize(("snr", "strength"), [(None, 0), (60.0, 0), (45.0, 0), (10.0, 100), (-5.0, 100)])

@@ -2,6 +2,7 @@ import io
 
 from rich.console import Console
 
+from edgewright.files import read_json, write_json
 from edgewright.report import VariantFiles, collect, join_run_record, print_report
 
 
@@ -35,6 +36,15 @@ def test_marks_and_totals(variants: list[VariantFiles]) -> None:
     assert "500 samples, on which float has 86.20 %" in text
     assert "failed  gq: the target needs" in text
     assert text.rstrip().endswith("11 variants: 8 ok, 2 rejected, 1 failed")
+
+
+def test_layers_that_failed_are_counted(variants: list[VariantFiles]) -> None:
+    path = variants[0].layers
+    assert path is not None
+    assert "became" not in printed(variants[:1])
+    failure = {"module": "a", "reason": "no token goes through it", "became": "rtn"}
+    write_json(path, read_json(path) | {"failures": [failure, failure]})
+    assert "  aq: 2 layers failed, 2 became rtn" in printed(variants[:1])
 
 
 def test_brackets_in_a_reason_are_text(variants: list[VariantFiles]) -> None:

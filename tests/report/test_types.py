@@ -46,6 +46,12 @@ def test_a_report_keeps_its_schema(report: dict[str, Any], schema: dict[str, Any
         }  # fmt: skip
 
 
+def test_a_report_without_weights_is_read(report: dict[str, Any]) -> None:
+    for variant in report["variants"]:
+        del variant["details"]["weights"]
+    assert all(variant.details.weights is None for variant in Report.model_validate(report).variants)
+
+
 @pytest.mark.parametrize("break_it", ["extra", "missing", "type", "status"])
 def test_the_schema_is_strict(report: dict[str, Any], schema: dict[str, Any], break_it: str) -> None:
     variant = report["variants"][0]

@@ -21,7 +21,7 @@ from edgewright.aq.block import Block, Layer
 from edgewright.aq.contract import AlgorithmOptions
 from edgewright.aq.nearest import round_to_nearest
 from edgewright.aq.statistics import Statistic, Statistics
-from edgewright.rounding import QuantizedWeight, clipped, group_errors, quantize
+from edgewright.rounding import QuantizedWeight, clipped, group_errors, quantize, tiles
 
 
 class Options(AlgorithmOptions):
@@ -62,12 +62,7 @@ def group_moments(layer: Layer, statistics: Statistics) -> Tensor:
 
     [groups, width, width], or [out, groups, width, width] for a convolution with groups of channels.
     """
-    whole, columns = statistics.hessian, layer.matrix.shape[1]
-    grid, width = layer.grid, layer.grid.width(columns)
-    padded = whole.new_zeros(whole.shape[0], grid.groups(columns) * width, grid.groups(columns) * width)
-    padded[:, :columns, :columns] = whole
-    tiles = padded.unfold(1, width, width).unfold(2, width, width)
-    moments = tiles.diagonal(dim1=1, dim2=2).permute(0, 3, 1, 2)
-    if whole.shape[0] == 1:
+    moments = tiles(statistics.hessian, layer.grid)
+    if len(moments) == 1:
         return moments[0]
-    return moments.repeat_interleave(layer.matrix.shape[0] // whole.shape[0], 0)
+    return moments.repeat_interleave(layer.matrix.shape[0] // len(moments), 0)

@@ -1,0 +1,114 @@
+"""Put the rotation of a space, and the gains of the norms in it, into the weights."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from edgewright.aq.rotation.rotation import Rotation
+from edgewright.aq.rotation.spaces import Gain, Reader, Space
+
+_SMALLEST_GAIN = 1e-3
+"""A shift is divided by its gain only where no gain is smaller than this share of the largest."""
+
+
+class Fold:
+    """Changes of weights that can be taken back.
+
+    Attributes:
+        untied: for each layer that shared its weight and got its own copy, the path of the other parameter.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.untied: dict[str, str] = {}
+        self._before: list[tuple[nn.Parameter, Tensor]] = []
+        self._parameters: list[tuple[nn.Module, nn.Parameter]] = []
+
+    def obstacle(self, space: Space) -> str | None:
+        """Why the shift of a norm cannot leave the space, or None: its readers have no bias, and it has tiny gains."""
+        for gain in space.gains:
+            if not self._is_divisible(gain) and gain.shift is not None:
+                bare = [reader.layer for reader in self._readers(space, gain) if self._module(reader).bias is None]
+                if bare:
+                    return f"{gain.name} is almost 0 in places, and {bare[0]} has no bias to take the norm's shift"
+        return None
+
+    def untie(self, spaces: Sequence[Space]) -> None:
+        """Give readers their own copy of a weight that something else writes or reads in another way."""
+        writers = {id(writer.tensor): (space, writer) for space in spaces for writer in space.writers}
+        for space in spaces:
+            for reader in space.readers:
+                module = self._module(reader)
+                found = writers.get(id(module.weight))
+                if found is None:
+                    continue
+                is_alike = found[0] is space and (reader.gain is None or self._is_neutral(reader.gain))
+                if found[1].owner != reader.layer and not is_alike:
+                    self._parameters.append((module, module.weight))
+                    module.weight = nn.Parameter(module.weight.detach().clone(), requires_grad=False)
+                    self.untied[reader.layer] = found[1].owner
+
+    def rotate(self, space: Space, rotation: Rotation) -> None:
+        """Fold the gains of a space into its readers, and rotate its free runs in all writers and readers."""
+        for gain in space.gains:
+            self._fold(space, gain, rotation)
+        done = set[int]()
+        for writer in space.writers:
+            self._rotate(writer.tensor, writer.axis, rotation, space.free)
+            done.add(id(writer.tensor))
+        for reader in space.readers:
+            weight = cast(nn.Parameter, self._module(reader).weight)
+            if id(weight) not in done and bool(space.free[reader.channels].all()):
+                self._set(weight, rotation.apply(weight.detach(), 1))
+
+    def undo(self) -> None:
+        """Restore what was there."""
+        for parameter, value in reversed(self._before):
+            parameter.data = value
+        for module, parameter in reversed(self._parameters):
+            module.weight = parameter
+
+    def _fold(self, space: Space, gain: Gain, rotation: Rotation) -> None:
+        value = gain.value
+        is_divisible = self._is_divisible(gain)
+        for reader in self._readers(space, gain):
+            module = self._module(reader)
+            weight, index = cast(nn.Parameter, module.weight), reader.channels % len(value)
+            if gain.shift is not None and not is_divisible:
+                bias = cast(nn.Parameter, module.bias)
+                added = weight.detach().to(torch.float64) @ gain.shift.detach()[index].to(torch.float64)
+                self._set(bias, (bias + added).to(bias.dtype))
+            self._set(weight, weight.detach() * value[index].reshape(1, -1, *(1,) * (weight.ndim - 2)))
+        if gain.shift is not None:
+            rotated = rotation.apply(gain.shift / value) if is_divisible else torch.zeros_like(gain.shift)
+            self._set(gain.shift, rotated)
+        self._set(gain.part.tensor, torch.full_like(gain.part.tensor, 1.0 - gain.part.offset))
+
+    def _rotate(self, tensor: nn.Parameter, axis: int, rotation: Rotation, free: Tensor) -> None:
+        rotated = rotation.apply(tensor.detach(), axis)
+        if not bool(free.all()):
+            shape = [1] * tensor.ndim
+            shape[axis] = -1
+            rotated = torch.where(free.reshape(shape), rotated, tensor)
+        self._set(tensor, rotated)
+
+    def _set(self, parameter: nn.Parameter, value: Tensor) -> None:
+        self._before.append((parameter, parameter.data))
+        parameter.data = value
+
+    def _module(self, reader: Reader) -> nn.Linear | nn.Conv2d:
+        return cast("nn.Linear | nn.Conv2d", self.model.get_submodule(reader.layer))
+
+    def _readers(self, space: Space, gain: Gain) -> list[Reader]:
+        return [reader for reader in space.readers if reader.gain is gain]
+
+    @staticmethod
+    def _is_divisible(gain: Gain) -> bool:
+        magnitude = gain.value.abs()
+        return bool(magnitude.min() > _SMALLEST_GAIN * magnitude.max())
+
+    @staticmethod
+    def _is_neutral(gain: Gain) -> bool:
+        return bool((gain.value == 1).all()) and (gain.shift is None or not bool(gain.shift.any()))

@@ -1,0 +1,199 @@
+"""AutoRound: train the rounding of a block's weights by gradient descent.
+
+    W' = scale (clamp(round(W / scale + V) + zero point) - zero point)
+    minimize |f(X; W) - f(X'; W')|^2   over V in [-0.5, 0.5] and, for each group, alpha and beta in [0, 1]
+
+f is the block, X what it gets in the float model, X' what the quantized blocks before it give; alpha and beta
+shorten the ends of a group's range, from which scale and zero point follow. Gradients pass the rounding as if it
+were not there. Of rounding to nearest and the states that are tried, the one with the least error on the whole
+calibration sample stays.
+
+```yaml
+aq:
+  autoround-w3: {algorithms: [autoround], bits: 3, group: 32, symmetric: false, options: {autoround: {iterations: 200}}}
+```
+The paper takes the sign of the gradient, a rate that falls linearly from 1 / iterations, 8 samples a step, and
+starts at rounding to nearest: `{optimizer: sign, decay: 1, start: range, batch: 8}`. The defaults here end with a
+smaller error after half of the work: Adam, a rate that falls with the cube, and alpha = beta from a search.
+The order of the samples is drawn from `seed`; another order of the calibration sample gives other weights.
+Cheng et al. 2023, Optimize Weight Rounding via Signed Gradient Descent for the Quantization of LLMs,
+arXiv:2309.05516, sections 3.2 and 3.3.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt
+from torch import Tensor
+
+from edgewright.aq.block import Block
+from edgewright.aq.contract import AlgorithmOptions
+from edgewright.aq.nearest import round_to_nearest
+from edgewright.aq.parallel import ordered_map
+from edgewright.aq.reconstruction.descent import Adam, Direction, Sign
+from edgewright.aq.reconstruction.match import Match
+from edgewright.aq.reconstruction.minibatches import minibatches
+from edgewright.aq.reconstruction.offsets import Offsets
+from edgewright.aq.statistics import Statistic
+from edgewright.rounding import QuantizedWeight
+
+_CHUNK_ELEMENTS = 1 << 18
+_LARGEST_RATE = 0.04
+_OPTIMIZERS: Mapping[str, type[Adam] | type[Sign]] = {"adam": Adam, "sign": Sign}
+
+
+class Options(AlgorithmOptions):
+    """What to spend, and how.
+
+    Attributes:
+        iterations: steps for each block.
+        batch: samples of a step.
+        piece: samples that run at once; the pieces of a step run on different cores.
+        optimizer: what becomes of a gradient: `sign`, or `adam`, the mean over the root mean square of its past.
+        decay: the rates fall to 0 as (1 - iteration / iterations) ** decay.
+        rate: of V at the first step; by default so that the steps of `sign` add up to 0.5, the bound of V, and those
+            of Adam to twice that; at most 0.04.
+        clip_rate: of alpha and beta; by default that of V, half of it with Adam.
+        start: alpha and beta at the first step: `range` is 1, `clipped` what rounds to nearest with the least error.
+        checks: how often the error on the whole calibration sample is looked at, evenly over the second half.
+        seed: of the order of the samples.
+    """
+
+    iterations: PositiveInt = 200
+    batch: PositiveInt = 4
+    piece: PositiveInt = 2
+    optimizer: Literal["adam", "sign"] = "adam"
+    decay: PositiveFloat = 3.0
+    rate: PositiveFloat | None = None
+    clip_rate: PositiveFloat | None = None
+    start: Literal["clipped", "range"] = "clipped"
+    checks: int = Field(2, ge=1, le=100)
+    seed: int = 0
+
+    def rates(self) -> Iterator[tuple[float, float]]:
+        """Of V, and of alpha and beta, step by step."""
+        is_sign = self.optimizer == "sign"
+        rate = self.rate or min(_LARGEST_RATE, (self.decay + 1) / self.iterations / (2 if is_sign else 1))
+        clip_rate = self.clip_rate or (rate if is_sign else rate / 2)
+        for step in range(self.iterations):
+            left = (1 - step / self.iterations) ** self.decay
+            yield rate * left, clip_rate * left
+
+    def checked(self) -> frozenset[int]:
+        """Steps after which the error is looked at; the last is one."""
+        last = self.iterations
+        return frozenset(last - last * index // (2 * self.checks) for index in range(self.checks))
+
+
+class Algorithm:
+    """AutoRound."""
+
+    statistics: ClassVar[frozenset[Statistic]] = frozenset()
+    quantized_inputs: ClassVar[bool] = True
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def round(self, block: Block, layers: Sequence[str]) -> Iterator[tuple[str, QuantizedWeight]]:
+        """Yield the layers, all trained together.
+
+        Raises:
+            LayerError: the output error of the block is not finite; the first layer whose output is not is named.
+        """
+        if layers:
+            yield from self._trained(block, layers).items()
+
+    def objective(self, block: Block, weights: Mapping[str, QuantizedWeight]) -> float:
+        """Mean squared error of the block's outputs."""
+        match = Match(block, list(weights), _targets(block))
+        _put(match, weights)
+        return match.error()
+
+    def _trained(self, block: Block, layers: Sequence[str]) -> Mapping[str, QuantizedWeight]:
+        options, match = self.options, Match(block, layers, _targets(block))
+        best: Mapping[str, QuantizedWeight] = {name: round_to_nearest(block.layers[name]) for name in layers}
+        _put(match, best)
+        least = match.error()
+        chunks = [chunk for name in layers for chunk in self._chunks(block, name, match.weights[name])]
+        if options.start == "clipped":
+            squares = {name: _mean_squares(block, name) for name in layers}
+            deque(ordered_map(partial(_Chunk.clip, squares=squares), chunks), maxlen=0)
+        samples = minibatches(match.sizes, options.batch, options.piece, options.seed)
+        checked = options.checked()
+        for number, (rate, clip_rate) in enumerate(options.rates(), 1):
+            gradients = match.gradients(next(samples))
+            step = partial(_Chunk.step, gradients=gradients, rate=rate, clip_rate=clip_rate)
+            deque(ordered_map(step, chunks), maxlen=0)
+            if number in checked:
+                error = match.error()
+                if error < least:
+                    least, best = error, _joined(layers, chunks)
+            block.advance(number / options.iterations, f"iteration {number} of {options.iterations}")
+        return best
+
+    def _chunks(self, block: Block, name: str, trial: Tensor) -> Iterator["_Chunk"]:
+        layer, optimizer = block.layers[name], _OPTIMIZERS[self.options.optimizer]
+        matrix, written = layer.matrix, trial.data.flatten(1)
+        count = max(1, _CHUNK_ELEMENTS // matrix.shape[1])
+        for start in range(0, matrix.shape[0], count):
+            rows = slice(start, start + count)
+            offsets = Offsets(matrix[rows], layer.grid)
+            yield _Chunk(name, rows, offsets, written[rows], optimizer(), optimizer())
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Some rows of a layer, few enough that they stay in a core's cache."""
+
+    layer: str
+    rows: slice
+    offsets: Offsets
+    trial: Tensor
+    optimizer: Direction
+    clip_optimizer: Direction
+
+    def clip(self, squares: Mapping[str, Tensor]) -> None:
+        """Start from clipped ranges."""
+        self.offsets.clip(squares[self.layer][self.rows])
+        self.trial.copy_(self.offsets.dequantized())
+
+    def step(self, gradients: Mapping[str, Tensor], rate: float, clip_rate: float) -> None:
+        """One step of the descent."""
+        offset, factors = self.offsets.gradients(gradients[self.layer].flatten(1)[self.rows])
+        self.offsets.move(self.optimizer(offset).mul_(rate), self.clip_optimizer(factors).mul_(clip_rate))
+        self.trial.copy_(self.offsets.dequantized())
+
+
+def _mean_squares(block: Block, name: str) -> Tensor:
+    """Mean square of what each column multiplies, [rows, columns]."""
+    squares = block.statistics(name).hessian.diagonal(dim1=-2, dim2=-1)
+    rows, columns = block.layers[name].matrix.shape
+    return squares.unsqueeze(1).expand(-1, rows // len(squares), -1).reshape(rows, columns)
+
+
+def _joined(layers: Sequence[str], chunks: Sequence[_Chunk]) -> dict[str, QuantizedWeight]:
+    found = {}
+    for name in layers:
+        parts = [chunk.offsets.quantized() for chunk in chunks if chunk.layer == name]
+        found[name] = QuantizedWeight(
+            torch.cat([part.integers for part in parts]),
+            torch.cat([part.scale for part in parts]),
+            torch.cat([part.zero_point for part in parts]),
+            parts[0].grid,
+        )
+    return found
+
+
+def _put(match: Match, weights: Mapping[str, QuantizedWeight]) -> None:
+    for name, weight in weights.items():
+        trial = match.weights[name].data
+        trial.copy_(weight.dequantize().reshape(trial.shape))
+
+
+def _targets(block: Block) -> Sequence[Tensor]:
+    """What the float model gives; where the driver gives none, what the block gives as it is."""
+    return block.targets or [block.run(batch) for batch in range(block.batches)]

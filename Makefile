@@ -45,10 +45,14 @@ bench-kills: $(INSTALLED)      # kill -9 at 20 random moments
 	@python -m benchmarks.kills
 bench-prefect: $(INSTALLED)    # a local server, a scheduled run, a cancelled flow
 	@pytest tests/flows -m slow
-bench-aq: $(INSTALLED)         # weight quantization: perplexity and time; with the clipping search better than rtn
-	@python -m benchmarks.aq_smoke english_llama rtn awq awq,clip
-bench-swap: $(INSTALLED)       # the default language model through every algorithm by one field: what reruns
-	@python -m benchmarks.swap
+bench-aq: $(INSTALLED)         # weight quantization against the reference packages, side by side; hours, and goes on when ended
+	@python -m benchmarks.aq --table docs/aq-benchmark.md
+bench-aq-block: $(INSTALLED)   # one block of a 1B-class Llama through every method, and the forecast for 1B, 8B, 30B
+	@python -m benchmarks.aq.block
+bench-aq-memory: $(INSTALLED)  # peak memory against the number of blocks
+	@python -m benchmarks.aq.memory
+bench-aq-resume: $(INSTALLED)  # kill -9 at a block, go on there, equal bytes
+	@python -m benchmarks.aq_resume
 bench-targets: $(INSTALLED)    # every line of every capability map against its toolchain
 	@python -m benchmarks.probe_targets
 

@@ -17,7 +17,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--side", choices=("ours", "theirs", "both"), default="both")
     parser.add_argument("--again", choices=("none", "errors", "loaded", "all"), default="none",
                         help="kept results to measure anew: failures, those timed on a busy machine, or all")
-    parser.add_argument("--every", type=int, default=4, help="score every n-th window or image of the evaluation sample")
+    parser.add_argument("--every", type=int, default=4, help="score every n-th window or image held out")
     parser.add_argument("--home", type=Path, default=Path(".edgewright/bench"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limit", type=int, default=7200, help="seconds that a cell may take")

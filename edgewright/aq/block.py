@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from edgewright.aq.statistics import Statistic, Statistics, collect
 from edgewright.aq.structure import Structure
 from edgewright.models import quantized
+from edgewright.models.rotated import seed_of
 from edgewright.rounding import Grid, QuantizedWeight
 
 
@@ -114,7 +115,7 @@ class Block:
 def install(model: nn.Module, layer: Layer, weight: QuantizedWeight) -> quantized.WeightFormat:
     """Put the quantized form of a layer in its place in the model."""
     weight_format = quantized.WeightFormat(
-        weight.grid, tuple(layer.weight.shape), weight.zero_point.is_floating_point()
+        weight.grid, tuple(layer.weight.shape), weight.zero_point.is_floating_point(), rotation=seed_of(layer.module)
     )
     quantized.replace(model, layer.name, weight_format).assign(weight)
     return weight_format

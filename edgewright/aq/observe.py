@@ -6,6 +6,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
+from edgewright.models.rotated import RotatedLinear
+
 Watch = Callable[[str, Tensor], None]
 
 
@@ -17,11 +19,13 @@ def _ignore(name: str, value: Tensor) -> None:
 def observed(modules: Mapping[str, nn.Module], before: Watch, after: Watch = _ignore) -> Iterator[None]:
     """Call `before(name, input)` and `after(name, output)` around each multiplication by the weight of a module.
 
-    A Conv2d of a derived class may pad in its own forward, so a convolution is watched where it happens.
+    A Conv2d of a derived class may pad in its own forward, and a RotatedLinear rotates there: both are watched behind
+    that.
     """
     with ExitStack() as stack:
         for name, module in modules.items():
             method = "_conv_forward" if isinstance(module, nn.Conv2d) else "forward"
+            method = "multiply" if isinstance(module, RotatedLinear) else method
             setattr(module, method, _wrapped(name, getattr(module, method), before, after))
             stack.callback(delattr, module, method)
         yield

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edgewright.errors import InputError
 from edgewright.files import read_json, write_json
-from edgewright.models import checkpoints, conv1d, quantized, weights
+from edgewright.models import checkpoints, conv1d, quantized, rotated, weights
 from edgewright.models.checkpoints import ReadableLayout
 from edgewright.models.checkpoints._common import BUFFERS
 from edgewright.models.quantized import WeightFormat
@@ -62,6 +62,9 @@ def refusal(layout: str, model: nn.Module) -> str | None:
     transposed = conv1d.original_names(model)
     if transposed:
         return f"{transposed[0]}: it is a Conv1D in transformers, and the layout has Linear layers only"
+    turned = next(iter(rotated.rotated_modules(model)), None)
+    if turned is not None:
+        return f"{turned}: its input is rotated at run time, and the layout has no such operator"
     modules = quantized.quantized_modules(model)
     if not modules:
         return "no layer has integer weights"

@@ -7,8 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgewright.aq.rotation.rotation import online_rotation
 from edgewright.errors import InputError
 from edgewright.ir.operators import register
+from edgewright.models import rotated
+from edgewright.models.rotated import InputRotation, RotatedLinear
 from edgewright.rounding import Grid, QuantizedWeight
 
 
@@ -22,12 +25,14 @@ class WeightFormat:
         float_zero_point: the zero points are float32 and not integers of the grid.
         permuted: the columns are stored in another order than the module's inputs have (GPTQ with activation
             order), so that those of a group lie together.
+        rotation: the seed of the rotation of the module's input (`edgewright.models.rotated`); None if it has none.
     """
 
     grid: Grid
     shape: tuple[int, ...]
     float_zero_point: bool = False
     permuted: bool = False
+    rotation: int | None = None
 
     @property
     def columns(self) -> int:
@@ -87,10 +92,15 @@ class _Quantized(nn.Module):
         return QuantizedWeight(matrix, self.weight_scale, self.weight_zero_point, self.format.grid)
 
     def float_weight(self) -> Tensor:
-        """The float32 weight that the integers stand for, of shape `format.shape`, columns in the module's order."""
+        """The float32 weight that the integers stand for, of shape `format.shape`.
+
+        Its columns are in the module's order, and take the input as it is before the module rotates it.
+        """
         matrix = self.quantized().dequantize()
         if self.format.permuted:
             matrix = matrix.index_select(1, torch.argsort(self.weight_order))
+        if self.format.rotation is not None:
+            matrix = online_rotation(self.format.columns, self.format.rotation).undo(matrix)
         return matrix.reshape(self.format.shape)
 
     def dequantized(self) -> Tensor:
@@ -108,17 +118,24 @@ class QuantizedLinear(_Quantized):
 
     With a ragged last group the input, and not the dequantized weight, is filled up, so that constant,
     dequantize and linear stay next to each other for the kernels that take them as one. For the same reason it
-    is the input whose channels are reordered where the columns are permuted.
+    is the input whose channels are reordered where the columns are permuted. A rotation comes before all that.
     """
 
-    def __init__(self, weight_format: WeightFormat, bias: nn.Parameter | None) -> None:
+    def __init__(
+        self, weight_format: WeightFormat, bias: nn.Parameter | None, rotation: InputRotation | None = None
+    ) -> None:
         super().__init__()
         self._store(weight_format)
         self.out_features, self.in_features = weight_format.shape
         self.register_parameter("bias", bias)
+        if rotation is None and weight_format.rotation is not None:
+            rotation = InputRotation(self.in_features, weight_format.rotation)
+        self.rotation = rotation
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., in_features] float32 -> [..., out_features] float32."""
+        if self.rotation is not None:
+            x = self.rotation(x)
         if self.format.permuted:
             x = x.index_select(-1, self.weight_order)
         missing = self.format.padded - self.in_features
@@ -190,7 +207,8 @@ def refusal(module: nn.Module) -> str | None:
     if isinstance(module, QuantizedModule):
         return "it is already quantized"
     if isinstance(module, nn.Linear):
-        return None if type(module).forward is nn.Linear.forward else "its class overrides the forward of Linear"
+        is_own = type(module).forward is nn.Linear.forward or type(module) is RotatedLinear
+        return None if is_own else "its class overrides the forward of Linear"
     if isinstance(module, nn.Conv2d):
         is_own = type(module)._conv_forward is nn.Conv2d._conv_forward
         return None if is_own else "its class overrides the convolution of Conv2d"
@@ -203,7 +221,8 @@ def replace(model: nn.Module, name: str, weight_format: WeightFormat) -> Quantiz
     The bias stays. A Conv2d of a derived class keeps the rest of its class's behaviour (its own padding).
 
     Raises:
-        InputError: there is no such module, it cannot be replaced, or its weight has another shape.
+        InputError: there is no such module, it cannot be replaced, its weight has another shape, or its input is
+            rotated in another way.
     """
     try:
         module = model.get_submodule(name)
@@ -217,6 +236,9 @@ def replace(model: nn.Module, name: str, weight_format: WeightFormat) -> Quantiz
             f"{name}: weight of shape {list(cast(Tensor, module.weight).shape)} in the model, "
             f"{list(weight_format.shape)} in the checkpoint"
         )
+    seed = rotated.seed_of(module)
+    if seed is not None and seed != weight_format.rotation:
+        raise InputError(f"{name}: its input is rotated (seed {seed}) in the model, and not so in the checkpoint")
     new = _quantized(module, weight_format)
     new.train(module.training)
     parent, _, leaf = name.rpartition(".")
@@ -228,7 +250,8 @@ def _quantized(module: nn.Module, weight_format: WeightFormat) -> QuantizedModul
     if isinstance(module, nn.Embedding):
         return QuantizedEmbedding(weight_format)
     if isinstance(module, nn.Linear):
-        return QuantizedLinear(weight_format, cast("nn.Parameter | None", module.bias))
+        rotation = module.rotation if isinstance(module, RotatedLinear) else None
+        return QuantizedLinear(weight_format, cast("nn.Parameter | None", module.bias), rotation)
     return _conv(module, weight_format)
 
 

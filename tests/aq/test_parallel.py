@@ -53,3 +53,9 @@ def test_the_first_error_in_order_is_raised(monkeypatch):
 
     with pytest.raises(ValueError, match="1"):
         list(ordered_map(work, range(6)))
+
+
+def test_a_call_may_use_it_too(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "2")
+    sums = ordered_map(lambda item: sum(ordered_map(lambda other: item * other, range(4))), range(5))
+    assert list(sums) == [0, 6, 12, 18, 24]

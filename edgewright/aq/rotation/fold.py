@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from edgewright.aq.rotation.rotation import Rotation
 from edgewright.aq.rotation.spaces import Gain, Reader, Space
+from edgewright.models.rotated import InputRotation, RotatedLinear, behind_rotation, without_rotation
 
 _SMALLEST_GAIN = 1e-3
 """A shift is divided by its gain only where no gain is smaller than this share of the largest."""
@@ -25,6 +26,7 @@ class Fold:
         self.untied: dict[str, str] = {}
         self._before: list[tuple[nn.Parameter, Tensor]] = []
         self._parameters: list[tuple[nn.Module, nn.Parameter]] = []
+        self._rotated: list[RotatedLinear] = []
 
     def obstacle(self, space: Space) -> str | None:
         """Why the shift of a norm cannot leave the space, or None: its readers have no bias, and it has tiny gains."""
@@ -63,8 +65,18 @@ class Fold:
             if id(weight) not in done and bool(space.free[reader.channels].all()):
                 self._set(weight, rotation.apply(weight.detach(), 1))
 
+    def rotate_input(self, name: str, seed: int) -> InputRotation:
+        """Rotate the input of a Linear at run time, and its weight the other way round."""
+        module = cast(nn.Linear, self.model.get_submodule(name))
+        self._rotated.append(behind_rotation(module, seed))
+        rotation = self._rotated[-1].rotation
+        self._set(module.weight, rotation.rotation.apply(module.weight.detach()))
+        return rotation
+
     def undo(self) -> None:
         """Restore what was there."""
+        for rotated in self._rotated:
+            without_rotation(rotated)
         for parameter, value in reversed(self._before):
             parameter.data = value
         for module, parameter in reversed(self._parameters):

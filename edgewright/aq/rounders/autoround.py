@@ -15,7 +15,8 @@ aq:
 The paper takes the sign of the gradient, a rate that falls linearly from 1 / iterations, 8 samples a step, and
 starts at rounding to nearest: `{optimizer: sign, decay: 1, start: range, batch: 8}`. The defaults here end with a
 smaller error after half of the work: Adam, a rate that falls with the cube, and alpha = beta from a search.
-The order of the samples is drawn from `seed`; another order of the calibration sample gives other weights.
+The samples of a step are drawn with `seed` from the sorted calibration sample: the order that they came in
+decides nothing.
 Cheng et al. 2023, Optimize Weight Rounding via Signed Gradient Descent for the Quantization of LLMs,
 arXiv:2309.05516, sections 3.2 and 3.3.
 """

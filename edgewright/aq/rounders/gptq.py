@@ -55,7 +55,7 @@ class Options(AlgorithmOptions):
     damping: float = Field(0.01, ge=0, le=10)
     act_order: bool = True
     scales: Literal["search", "range"] = "search"
-    passes: int = Field(1, ge=0, le=100)
+    passes: int = Field(2, ge=0, le=100)
     true_sequential: bool = False
 
 

@@ -7,8 +7,12 @@ of the layers that read it on the other. A norm commutes with it once its gain l
 of a LayerNorm also subtracts the mean, so there Q = K diag(s) K^T / n with s_1 = 1 and K a Hadamard matrix
 whose first column is 1: it leaves the vector of ones, and with it the mean, as it is, and no centring of the
 writers is needed. R2 rotates the values of each head and the input of the output projection; the heads of a
-group that share a value share its rotation. Both lie in the weights and cost nothing at run time. The online
-rotations of the paper (queries and keys after the rotary embedding, the input of `down`) are not made.
+group that share a value share its rotation. Both lie in the weights and cost nothing at run time.
+
+R4, only where `online` asks for it, rotates the input of the layers of an MLP that write the residual stream. A gate
+stands before them, so that no weight can take it: the model multiplies by the factors of a Hadamard matrix at run
+time, and the notes count these products. R3 (queries and keys after the rotary embedding) is not made: it serves
+a quantized key-value cache only, which no target here has.
 
 Where the stream lies is found by running the model (`edgewright.aq.rotation.discover`). What something else than
 a norm or a layer reads (a norm after a layer, as in Gemma 2) stays, with the reason. A head that shares the embedding's
@@ -33,19 +37,23 @@ from edgewright.aq.block import Block
 from edgewright.aq.contract import AlgorithmOptions, Applied, Skipped
 from edgewright.aq.rotation.discover import discover
 from edgewright.aq.rotation.fold import Fold
+from edgewright.aq.rotation.online import counted, down_projections
+from edgewright.aq.rotation.online import obstacle as online_obstacle
 from edgewright.aq.rotation.rotation import rotation
 from edgewright.aq.rotation.spaces import Space
 from edgewright.aq.statistics import Statistic
+from edgewright.models.rotated import InputRotation
 
 _TOLERANCE, _DOUBLE_TOLERANCE = 1e-4, 1e-9
 
 
 class Options(AlgorithmOptions):
-    """`seed` decides the signs; `residual` and `heads` choose R1 and R2."""
+    """`seed` decides the signs; `residual`, `heads` and `online` choose R1, R2 and R4."""
 
     seed: int = Field(0, ge=0)
     residual: bool = True
     heads: bool = True
+    online: bool = False
 
 
 class Algorithm:
@@ -82,15 +90,27 @@ class Algorithm:
                 if turn.remainder > 1:
                     notes[f"no Hadamard matrix of order {space.block} is known here: a random orthogonal factor of"
                           f" order {turn.remainder} takes part"] = None
+            rotations, unmade = self._online(block, spaces, layers, fold)
+            notes |= dict.fromkeys((*counted(rotations), *unmade))
             block.changed()
             difference = _relative(block.run(0), before)
             if not difference <= _tolerance(before, chosen):
                 fold.undo()
                 return Applied((), tuple(Skipped(name, f"taken back: rotated, the model's output differs by "
                                                        f"{difference:.1e}") for name in layers))
-        done = {name for space in chosen for name in _members(space)}
+        done = {name for space in chosen for name in _members(space)} | rotations.keys()
         left = (Skipped(name, reasons[name]) for name in layers if name not in done)
         return Applied(tuple(name for name in layers if name in done), tuple(left), tuple(notes))
+
+    def _online(
+        self, block: Block, spaces: Sequence[Space], layers: Sequence[str], fold: Fold
+    ) -> tuple[dict[str, InputRotation], list[str]]:
+        """The rotations that are made at run time, by layer, and why others are not."""
+        found = down_projections(spaces, block.structure.order) if self.options.online else []
+        obstacles = {name: online_obstacle(block.model, name) for name in found if name in layers}
+        made = {name: fold.rotate_input(name, self.options.seed) for name in obstacles if obstacles[name] is None}
+        unmade = [f"{name}: no online rotation: {reason}" for name, reason in obstacles.items() if reason is not None]
+        return made, unmade
 
     def _is_wanted(self, space: Space, layers: set[str]) -> bool:
         is_whole = space.block == space.width

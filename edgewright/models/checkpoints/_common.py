@@ -17,6 +17,8 @@ def linear_refusal(module: QuantizedModule) -> str | None:
         return f"it is an integer {kind}, and the layout has Linear layers only"
     if module.format.float_zero_point:
         return "its zero points are floats, and the layout has integers"
+    if module.format.rotation is not None:
+        return "its input is rotated at run time, and the layout has no such operator"
     columns, group = module.format.columns, module.format.grid.group
     if group is not None and columns % group:
         return f"its {columns} columns are no multiple of the group of {group}"

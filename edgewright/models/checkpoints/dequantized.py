@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from edgewright.models import conv1d
 from edgewright.models.checkpoints import _common
 from edgewright.models.quantized import QuantizedModule, quantized_modules
+from edgewright.models.rotated import rotated_modules
 
 
 def refusal(module: QuantizedModule) -> str | None:
@@ -18,6 +19,8 @@ def refusal(module: QuantizedModule) -> str | None:
 def tensors(model: nn.Module) -> dict[str, Tensor]:
     """The state of the float model, with the names and shapes that transformers has."""
     found = _common.others(model)
+    for name, rotated in rotated_modules(model).items():
+        found[f"{name}.weight"] = rotated.rotation.rotation.undo(rotated.weight.detach())
     for name, module in quantized_modules(model).items():
         found[f"{name}.weight"] = module.float_weight()
     for name in conv1d.original_names(model):

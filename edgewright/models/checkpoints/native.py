@@ -1,17 +1,18 @@
 """The layout of this library: integers as int8 tensors, and their formats in quantization.json.
 
-It holds everything: convolutions, embeddings, ragged last groups, float zero points, permuted columns.
+It holds everything: convolutions, embeddings, ragged last groups, float zero points, permuted columns, rotated inputs.
+A rotation is stated by its seed, of float layers under `rotated`.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from edgewright.errors import InputError
 from edgewright.files import read_json
-from edgewright.models import quantized
+from edgewright.models import quantized, rotated
 from edgewright.models.quantized import QuantizedModule, WeightFormat
 from edgewright.rounding import Grid
 
@@ -34,7 +35,9 @@ def configuration(model: nn.Module) -> None:
 
 def documents(model: nn.Module) -> Mapping[str, Any]:
     """quantization.json."""
-    return {FILE: describe({name: module.format for name, module in quantized.quantized_modules(model).items()})}
+    content = describe({name: module.format for name, module in quantized.quantized_modules(model).items()})
+    floats = {name: module.rotation.seed for name, module in rotated.rotated_modules(model).items()}
+    return {FILE: content | ({"rotated": floats} if floats else {})}
 
 
 def describe(formats: Mapping[str, WeightFormat]) -> dict[str, Any]:
@@ -46,7 +49,7 @@ def describe(formats: Mapping[str, WeightFormat]) -> dict[str, Any]:
                 "format": item.grid.format, "bits": item.grid.bits, "group": item.grid.group,
                 "symmetric": item.grid.symmetric, "qmin": item.grid.qmin, "qmax": item.grid.qmax,
                 "shape": list(item.shape), "zero_point": "float32" if item.float_zero_point else "int8",
-                "permuted": item.permuted,
+                "permuted": item.permuted, "rotation": item.rotation,
             }
             for name, item in formats.items()
         },
@@ -70,8 +73,9 @@ def read(folder: Path) -> dict[str, WeightFormat]:
             raise InputError(f"{path}: modules.{name}: qmin..qmax {item['qmin']}..{item['qmax']}, "
                              f"its bits give {grid.qmin}..{grid.qmax}")
         formats[name] = WeightFormat(
-            grid, tuple(item["shape"]), item["zero_point"] == "float32", item.get("permuted", False)
-        )
+            grid, tuple(item["shape"]), item["zero_point"] == "float32", item.get("permuted", False),
+            item.get("rotation"),
+        )  # fmt: skip
     return formats
 
 
@@ -81,5 +85,14 @@ def prepare(model: nn.Module, folder: Path) -> None:
     Raises:
         InputError: the file does not fit the model.
     """
+    for name, seed in read_json(folder / FILE).get("rotated", {}).items():
+        try:
+            module = model.get_submodule(name)
+        except AttributeError as error:
+            raise InputError(f"{folder / FILE}: rotated.{name}: the model has no such module") from error
+        reason = rotated.refusal(module)
+        if reason is not None:
+            raise InputError(f"{folder / FILE}: rotated.{name}: {reason}")
+        rotated.behind_rotation(cast(nn.Linear, module), seed)
     for name, weight_format in read(folder).items():
         quantized.replace(model, name, weight_format)

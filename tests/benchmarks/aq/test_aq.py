@@ -67,7 +67,8 @@ def test_seeds_say_how_much_is_noise():
     assert [text for text in lost({**ours, **theirs}) if "noise" in text] == []
     steady = {key: result(6.5) for key in theirs}
     assert len([text for text in lost({**ours, **steady}) if "noise 0.100" in text]) == 0
-    assert len([text for text in lost({**{key: result(6.6, 0.1, 1) for key in ours}, **steady}) if "noise" in text]) == 1
+    constant = {key: result(6.6, 0.1, 1) for key in ours}
+    assert len([text for text in lost({**constant, **steady}) if "noise" in text]) == 1
 
 
 def test_four_bits_and_what_failed_claim_nothing_of_the_best():
@@ -112,12 +113,13 @@ def test_a_worker_that_fails_says_why(tmp_path):
     assert "missing 7 required" in runs.work(Path(sys.executable), "ours", settings, 60)["error"]
 
 
+@pytest.mark.slow
 def test_the_smallest_run_scores_both_sides_alike(tmp_path):
     command = [sys.executable, "-m", "benchmarks.aq", "--grid", "smoke", "--only", " rtn", "--home", str(tmp_path),
                "--threads", "1", "--every", "64"]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    kept = [json.loads(path.read_text()) for path in (tmp_path / "cells").glob("[!f]*.json")]
+    kept = [json.loads(path.read_text()) for path in (tmp_path / "cells").glob("*.json")]
     found = {item["cell"]["method"]["package"]: item["perplexity"] for item in kept
-             if item["cell"]["method"]["name"] == "rtn"}
+             if item.get("cell", {}).get("method", {}).get("name") == "rtn"}
     assert found["ours"] == pytest.approx(found["torchao"], rel=1e-4)

@@ -51,7 +51,7 @@ class Transform(Protocol):
     Attributes:
         scope: `block` transforms get one block after the other as the model is streamed; `model` transforms
             (a rotation of the residual stream) get the whole model as one block before that.
-        statistics: what they read of the input of layers beside its Hessian; nothing else is collected for them.
+        statistics: what they read of the input of layers; nothing else is collected for them.
     """
 
     scope: ClassVar[Literal["block", "model"]]
@@ -74,7 +74,7 @@ class Rounder(Protocol):
     Contract: `objective` of its result is at most that of the result of `rtn`.
 
     Attributes:
-        statistics: what it reads of the input of layers beside its Hessian.
+        statistics: what it reads of the input of layers; a recipe's `clip` adds the Hessian.
         quantized_inputs: its layers see what the blocks before them give when quantized, and
             `block.targets` holds what the float model gives; else everything is float.
     """

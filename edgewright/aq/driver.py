@@ -22,7 +22,7 @@ from edgewright.aq.report import QuantizedModel
 from edgewright.aq.samples import Batch, batches
 from edgewright.aq.selection import select
 from edgewright.aq.statistics import Statistic
-from edgewright.aq.store import Store
+from edgewright.aq.store import STREAMS, Store
 from edgewright.aq.stream import Blocks, Stream, find_blocks
 from edgewright.aq.structure import Structure, trace
 from edgewright.aq.work import finish, round_embedding, transform
@@ -110,13 +110,11 @@ class _Run:
         stream.hidden = self.held(stream.hidden, "first")
         floats: Sequence[Tensor] | None = self.held(stream.hidden, "first-float") if self.is_sequential else None
         done = 0 if self.store is None else min(self.store.finished(), len(parts))
-        for index, name in enumerate(blocks.names):
-            if index < done:
-                self.restore(index, name)
-                continue
-            if index == done and done and self.store is not None:
-                stream.hidden = self.held(self.store.stream(index - 1, "hidden"), None)
-                floats = None if floats is None else self.held(self.store.stream(index - 1, "floats"), None)
+        for index, name in enumerate(blocks.names[:done]):
+            self.restore(index, name)
+        if done:
+            stream.hidden, floats = self.behind(done - 1, floats)
+        for index, name in list(enumerate(blocks.names))[done:]:
             self.widen(parts[index])
             parts[index].to(self.device)
             floats = self.stream_block(stream, index, name, structure, floats)
@@ -125,8 +123,7 @@ class _Run:
             if self.store is not None:
                 self.keep(stream, index, name, floats)
                 if self.recipe.activations == "disk":
-                    stream.hidden = self.store.stream(index, "hidden")
-                    floats = None if floats is None else self.store.stream(index, "floats")
+                    stream.hidden, floats = self.behind(index, floats)
         inside = tuple(f"{name}." for name in blocks.names)
         rest = structure.within(lambda name: not name.startswith(inside))
         if self.layers:
@@ -170,6 +167,13 @@ class _Run:
             del self.layers[layer]
         self.recorder.restore(formats, record, name)
 
+    def behind(self, index: int, floats: Sequence[Tensor] | None) -> tuple[Sequence[Tensor], Sequence[Tensor] | None]:
+        """The stored streams behind block `index`, the float one where there is one."""
+        assert self.store is not None
+        held = [self.store.stream(index, name) for name in STREAMS]
+        hidden, stored = held if self.recipe.activations == "disk" else [self.held(item, None) for item in held]
+        return hidden, None if floats is None else stored
+
     def keep(self, stream: Stream, index: int, name: str, floats: Sequence[Tensor] | None) -> None:
         assert self.store is not None
         streams = [stream.hidden, *([] if floats is None else [floats])]
@@ -190,6 +194,8 @@ class _Run:
         never = [layer for key, layer in present.items() if key not in structure.order]
         users: list[Transform | Rounder] = [*self.transforms.values(), *self.rounders.values()]
         wanted = frozenset[Statistic]().union(*(user.statistics for user in users))
+        if any(layer.clip for layer in present.values()):
+            wanted |= {Statistic.HESSIAN}
         count = len(present)
         advance = partial(self.recorder.advance, name, count)
         return Block(name, self.model, [*called, *never], structure, run, len(self.batches), wanted, advance)

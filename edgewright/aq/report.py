@@ -94,9 +94,9 @@ class QuantizedModel:
 
 def output_mse(difference: Tensor, statistics: Statistics) -> float:
     """Mean squared output error that weights off by `difference` [out, columns] cause, over `ROWS` outputs at most."""
-    groups, (rows, columns) = statistics.hessian.shape[0], difference.shape
+    rows, columns = difference.shape
     step = -(-rows // ROWS)
-    sampled = difference.reshape(groups, -1, columns)[:, ::step].reshape(-1, columns)
+    sampled = difference.reshape(statistics.groups, -1, columns)[:, ::step].reshape(-1, columns)
     return float(statistics.output_error(sampled))
 
 

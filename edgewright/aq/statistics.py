@@ -16,10 +16,15 @@ from edgewright.aq.parallel import ordered_map
 
 
 class Statistic(StrEnum):
-    """A statistic that an algorithm can ask for beside the Hessian; what nobody asks for is not collected."""
+    """A statistic that an algorithm can ask for; what nobody asks for is not collected."""
 
+    HESSIAN = "hessian"
     MEAN_MAGNITUDE = "mean-magnitude"
     MAX_MAGNITUDE = "max-magnitude"
+
+
+INPUTS = 1024
+"""Input vectors of a layer that are kept where nobody asks for its Hessian, to measure its output error with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,54 +33,79 @@ class Statistics:
 
     Attributes:
         tokens: vectors seen; positions of an image count.
-        hessian: mean of x x^T over the tokens, [weight groups, columns, columns], half the Hessian of the mean
-            squared output error with respect to a row of the weight matrix.
+        inputs: some of them, evenly spaced, [weight groups, vectors, columns]; None where the Hessian is there.
         mean_magnitude: mean of |x|, [input channels]; None where not asked for.
         max_magnitude: largest |x|, [input channels]; None where not asked for.
     """
 
     tokens: int
-    hessian: Tensor
+    inputs: Tensor | None = None
     mean_magnitude: Tensor | None = None
     max_magnitude: Tensor | None = None
+    _hessian: Tensor | None = None
+
+    @property
+    def hessian(self) -> Tensor:
+        """Mean of x x^T over the tokens, [weight groups, columns, columns], for those who ask for it.
+
+        It is half the Hessian of the mean squared output error with respect to a row of the weight matrix.
+        """
+        assert self._hessian is not None, "an algorithm reads the Hessian and does not name it in `statistics`"
+        return self._hessian
+
+    @property
+    def groups(self) -> int:
+        """Weight groups: 1, or the groups of a convolution."""
+        return len(self.hessian if self.inputs is None else self.inputs)
 
     def output_error(self, difference: Tensor) -> Tensor:
         """Mean squared output error over tokens and outputs that weights off by `difference` cause.
 
         mean over rows d of d H d^T, for `difference` [..., out, columns]; the result has the leading dimensions.
+        Without a Hessian it is the mean over `inputs`.
         """
         *leading, rows, columns = difference.shape
-        split = difference.reshape(*leading, self.hessian.shape[0], -1, columns)
+        split = difference.reshape(*leading, self.groups, -1, columns)
+        if self.inputs is not None:
+            return (split @ self.inputs.mT).square().sum((-1, -2, -3)) / (rows * self.inputs.shape[1])
         return ((split @ self.hessian) * split).sum((-1, -2, -3)) / rows
 
 
 class _Sums:
     """Running sums for the layers that share an input."""
 
-    def __init__(self, module: nn.Module, wanted: frozenset[Statistic]) -> None:
-        self.module, self.wanted = module, wanted
+    def __init__(self, module: nn.Module, wanted: frozenset[Statistic], kept: int) -> None:
+        self.module, self.wanted, self.kept = module, wanted, kept
         self.positions = self.tokens = 0
         self.mean = self.max = self.hessian = torch.zeros(())
+        self.inputs: list[Tensor] = []
 
     def add(self, name: str, x: Tensor) -> None:
         if not bool(torch.isfinite(x).all()):
             raise LayerError(name, "its input holds NaN or infinite values for the calibration sample")
-        if self.wanted:
+        if self.wanted & {Statistic.MEAN_MAGNITUDE, Statistic.MAX_MAGNITUDE}:
             magnitude = channels(self.module, x).abs()
             self.positions += magnitude.shape[0]
             self.mean = self.mean + magnitude.sum(0)
             self.max = torch.maximum(self.max, magnitude.amax(0))
         vectors = patches(self.module, x)
         self.tokens += vectors.shape[1]
-        if self.hessian.ndim == 0:
+        if Statistic.HESSIAN not in self.wanted:
+            self.inputs.append(vectors[:, :: -(-vectors.shape[1] // self.kept)].clone())
+        elif self.hessian.ndim == 0:
             self.hessian = vectors.mT @ vectors
         else:
             self.hessian.baddbmm_(vectors.mT, vectors)
 
     def result(self) -> Statistics:
-        mean = self.mean / self.positions if Statistic.MEAN_MAGNITUDE in self.wanted else None
-        largest = self.max if Statistic.MAX_MAGNITUDE in self.wanted else None
-        return Statistics(self.tokens, self.hessian.div_(self.tokens), mean, largest)
+        has_hessian = Statistic.HESSIAN in self.wanted
+        return Statistics(
+            self.tokens,
+            None if has_hessian else torch.cat(self.inputs, 1),
+            self.mean / self.positions if Statistic.MEAN_MAGNITUDE in self.wanted else None,
+            self.max if Statistic.MAX_MAGNITUDE in self.wanted else None,
+            self.hessian.div_(self.tokens) if has_hessian else None,
+        )
 
 
 class _Turns:
@@ -133,7 +163,7 @@ def collect(
     Args:
         modules: Linear and Conv2d modules by name.
         shared: names of Linear modules that always have the same input; it is counted once.
-        wanted: statistics to collect beside the Hessian.
+        wanted: statistics to collect.
         run: runs a calibration batch through the modules.
         batches: how many there are.
         keep: takes the outputs of `run`, in order.
@@ -142,7 +172,8 @@ def collect(
         LayerError: naming a layer whose input is not finite, or that nothing went through.
     """
     leader = {name: names[0] for names in shared for name in names}
-    sums = {name: _Sums(module, wanted) for name, module in modules.items() if leader.get(name, name) == name}
+    kept = -(-INPUTS // max(1, batches))
+    sums = {name: _Sums(module, wanted, kept) for name, module in modules.items() if leader.get(name, name) == name}
     turns = _Turns(batches)
 
     def before(name: str, x: Tensor) -> None:

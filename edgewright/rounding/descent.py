@@ -52,8 +52,8 @@ class _Descent:
         self, matrix: Tensor, levels: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid, hessian: Tensor
     ) -> None:
         self.grid, self.hessian, self.width = grid, hessian, grid.width(matrix.shape[1])
-        self.weights, self.levels = matrix.T.contiguous(), levels.T.contiguous()
-        self.scale, self.zeros = scale.T.contiguous(), zero_point.T.contiguous()
+        self.weights, self.zeros = matrix.T.contiguous(), zero_point.T.contiguous()
+        self.levels, self.scale = (item.T.clone(memory_format=torch.contiguous_format) for item in (levels, scale))
         group = torch.arange(matrix.shape[1], device=matrix.device) // self.width
         self.errors = (self.levels - self.zeros[group]) * self.scale[group] - self.weights
 

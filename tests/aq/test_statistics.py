@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgewright.aq.statistics import Statistic, collect
+from edgewright.aq.statistics import INPUTS, Statistic, collect
 from edgewright.errors import InputError
 from tests.aq.nets import make, outputs
 
@@ -67,3 +67,23 @@ def test_inputs_that_are_not_finite_are_refused_by_name():
     layer = nn.Linear(2, 2)
     with pytest.raises(InputError, match="layer: its input holds NaN or infinite values"):
         collect({"layer": layer}, [], _ALL, lambda _: layer(torch.tensor([[1.0, torch.inf]])), 1)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+@torch.no_grad()
+def test_without_a_hessian_the_error_is_that_of_the_inputs_kept(name):
+    model, sample = make(name)
+    layers = {key: item for key, item in model.module.named_modules() if isinstance(item, (nn.Linear, nn.Conv2d))}
+    run = [collect(layers, [], wanted, lambda _: outputs(model, sample), 1) for wanted in (_ALL, frozenset())]
+    for key, layer in layers.items():
+        difference = layer.weight.flatten(1)
+        full, kept = (float(found[key].output_error(difference)) for found in run)
+        assert kept == pytest.approx(full, rel=1e-4 if run[1][key].tokens <= INPUTS else 0.2)
+
+
+@torch.no_grad()
+def test_few_inputs_are_kept_of_many():
+    layer = nn.Linear(3, 2)
+    result = collect({"layer": layer}, [], frozenset(), lambda _: layer(torch.randn(5000, 3)), 4)["layer"]
+    assert result.tokens == 20000
+    assert result.inputs.shape[1] <= INPUTS

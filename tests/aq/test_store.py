@@ -49,6 +49,16 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, algorithms, activations):
     assert _bytes(resumed, tmp_path / "one") == _bytes(whole, tmp_path / "two")
 
 
+def test_a_run_whose_blocks_are_all_finished_gives_the_same_head(tmp_path):
+    recipe = AqRecipe(algorithms=_SEQUENTIAL, bits=4, group=8)
+    found = []
+    for _ in range(2):
+        model, sample = make("llama")
+        aq.quantize(model, sample, recipe, resume=tmp_path)
+        found.append(outputs(model, sample))
+    assert torch.equal(*found)
+
+
 def test_only_the_last_block_keeps_its_activations(tmp_path):
     aq.quantize(*make("llama"), AqRecipe(bits=4), resume=tmp_path)
     held = sorted(path.parent.name for path in tmp_path.glob("block-*/hidden"))

@@ -29,3 +29,11 @@ def test_a_ragged_last_group_is_filled_up_and_cut_off_again():
 def test_per_channel_is_one_group():
     grid = Grid(8, True)
     assert grid.split(torch.zeros(2, 5)).shape == (2, 1, 5)
+
+
+def test_mxfp4_has_twice_the_numbers_of_e2m1():
+    grid = Grid(4, True, 32, "mxfp4")
+    e2m1 = [sign * value for value in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0) for sign in (-1, 1)]
+    assert [level / 2 for level in grid.levels] == sorted(set(e2m1))
+    assert (grid.qmin, grid.qmax) == (-12, 12)
+    assert Grid(2, True).levels == (-2, -1, 0, 1)

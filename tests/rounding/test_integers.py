@@ -2,7 +2,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgewright.rounding import Grid, dequantize, min_max, quantize, rounded
+from edgewright.rounding import Grid, dequantize, min_max, nearest, quantize, rounded
 
 _GRIDS = st.builds(Grid, st.integers(2, 8), st.booleans(), st.sampled_from([None, 1, 4, 5]))
 
@@ -40,3 +40,38 @@ def test_float_zero_points():
     grid = Grid(4, False)
     value = dequantize(torch.tensor([[1, 2]], dtype=torch.int8), torch.tensor([[2.0]]), torch.tensor([[0.5]]), grid)
     assert value.tolist() == [[1.0, 3.0]]
+
+
+def test_a_float_zero_point_is_added_before_rounding():
+    positions, zero_point = torch.tensor([0.2, 0.4, -9.0]), torch.tensor([0.3])
+    assert nearest(positions, zero_point, Grid(4, False)).tolist() == [0.0, 1.0, -8.0]
+
+
+def test_mxfp4_rounds_half_to_the_even_mantissa_and_saturates():
+    grid = Grid(4, True, 32, "mxfp4")
+    positions = torch.tensor([0.5, 1.5, 2.5, 3.5, 5.0, 7.0, 10.0, 10.1, 90.0])
+    expected = torch.tensor([0.0, 2.0, 2.0, 4.0, 4.0, 8.0, 8.0, 12.0, 12.0])
+    zero_point = torch.zeros(1, dtype=torch.int8)
+    assert torch.equal(nearest(positions, zero_point, grid), expected)
+    assert torch.equal(nearest(-positions, zero_point, grid), -expected)
+
+
+def test_mxfp4_takes_the_nearest_level():
+    grid = Grid(4, True, 32, "mxfp4")
+    positions = torch.linspace(-14, 14, 2001, dtype=torch.float64)
+    found = nearest(positions, torch.zeros(1, dtype=torch.int8), grid)
+    distances = (positions[:, None] - torch.tensor(grid.levels)).abs()
+    torch.testing.assert_close((positions - found).abs(), distances.amin(1), rtol=0, atol=1e-12)
+
+
+def test_mxfp4_passes_through_the_dequantize_operator():
+    import torchao.quantization.quant_primitives  # noqa: F401
+
+    grid = Grid(4, True, 32, "mxfp4")
+    matrix = torch.randn(5, 64)
+    weight = quantize(matrix, *min_max(matrix, grid), grid)
+    assert set(weight.integers.unique().tolist()) <= set(grid.levels)
+    other = torch.ops.torchao.dequantize_affine(
+        weight.integers, [1, 32], weight.scale, weight.zero_point, torch.int8, grid.qmin, grid.qmax
+    )
+    assert torch.equal(weight.dequantize(), other)

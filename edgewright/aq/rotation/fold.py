@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from edgewright.aq.rotation.rotation import Rotation
 from edgewright.aq.rotation.spaces import Gain, Reader, Space
+from edgewright.aq.structure import Pair
 from edgewright.models.rotated import InputRotation, RotatedLinear, behind_rotation, without_rotation
 
 _SMALLEST_GAIN = 1e-3
@@ -64,6 +65,28 @@ class Fold:
             weight = cast(nn.Parameter, self._module(reader).weight)
             if id(weight) not in done and bool(space.free[reader.channels].all()):
                 self._set(weight, rotation.apply(weight.detach(), 1))
+
+    def balance(self, pair: Pair) -> None:
+        """Scale the channels between a layer and its readers so that both sides have the same norm, as far as free.
+
+        A rotation spreads the rounding errors of all channels over all of them: their sum is that of |v|^2 over the
+        channels times that of |o|^2, v and o a channel's weights before and behind, and least where they are equal
+        (Cauchy-Schwarz).
+        """
+        written = next(part.tensor for part in pair.parts if part.tensor.ndim > 1).detach().flatten(1).norm(dim=1)
+        squares = torch.zeros_like(written)
+        for consumer in pair.consumers:
+            weight = cast(Tensor, self.model.get_submodule(consumer.layer).weight).detach()
+            known = consumer.channels >= 0
+            squares.index_add_(0, consumer.channels[known], weight.square().sum(0)[known])
+        ratio = (written / squares.sqrt()).sqrt()
+        usable = pair.free.to(ratio.device) & (written > 0) & (squares > 0)
+        for part in pair.parts:
+            self._before.append((part.tensor, part.tensor.data))
+        for consumer in pair.consumers:
+            weight = cast(nn.Parameter, self.model.get_submodule(consumer.layer).weight)
+            self._before.append((weight, weight.data))
+        pair.scale(torch.where(usable, ratio, torch.ones_like(ratio)), self.model)
 
     def rotate_input(self, name: str, seed: int) -> InputRotation:
         """Rotate the input of a Linear at run time, and its weight the other way round."""

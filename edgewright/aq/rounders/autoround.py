@@ -93,7 +93,7 @@ class Options(AlgorithmOptions):
 class Algorithm:
     """AutoRound."""
 
-    statistics: ClassVar[frozenset[Statistic]] = frozenset()
+    statistics: ClassVar[frozenset[Statistic]] = frozenset({Statistic.HESSIAN})
     quantized_inputs: ClassVar[bool] = True
 
     def __init__(self, options: Options) -> None:

@@ -80,7 +80,7 @@ class _Piece:
 class Algorithm:
     """GPTQ."""
 
-    statistics: ClassVar[frozenset[Statistic]] = frozenset()
+    statistics: ClassVar[frozenset[Statistic]] = frozenset({Statistic.HESSIAN})
     quantized_inputs: ClassVar[bool] = True
 
     def __init__(self, options: Options) -> None:

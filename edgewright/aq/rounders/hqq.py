@@ -10,7 +10,7 @@ its squared distance from w - s (q - z), the steps alternate:
 
 With p = 2, the default, e is 0 and the steps are those of least squares; the paper's p = 0.7 gives up on the
 outliers of a group for the sake of the others. The paper fits z alone; s costs nothing more and is fitted too,
-and the steps start from four shares of the range, the best of all kept for each group. Its zero point is a float;
+and the steps start from three shares of the range, the best of all kept for each group. Its zero point is a float;
 `zero_point: integer` keeps to the grid, and a symmetric grid has s alone. It needs no data. MXFP4 takes the best of
 the three powers of two around its own.
 
@@ -37,7 +37,7 @@ from edgewright.aq.statistics import Statistic
 from edgewright.rounding import Grid, QuantizedWeight, min_max, nearest, quantize
 
 _ELEMENTS = 1 << 18
-_SHARES = (1.0, 0.85, 0.7, 0.55)
+_SHARES = (1.0, 0.85, 0.7)
 _POWERS = (2.0, 0.5)
 _LEAST_SQUARES = 2.0
 

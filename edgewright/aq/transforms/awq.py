@@ -47,7 +47,7 @@ class Algorithm:
     """AWQ's scaling."""
 
     scope: ClassVar[Literal["block", "model"]] = "block"
-    statistics: ClassVar[frozenset[Statistic]] = frozenset({Statistic.MEAN_MAGNITUDE})
+    statistics: ClassVar[frozenset[Statistic]] = frozenset({Statistic.HESSIAN, Statistic.MEAN_MAGNITUDE})
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -61,7 +61,7 @@ class Algorithm:
         statistics = block.statistics(consumers[0].layer)
         assert statistics.mean_magnitude is not None
         magnitude = mean_by_channel(statistics.mean_magnitude, pair, consumers[0])
-        alphas = torch.arange(self.options.steps, dtype=magnitude.dtype) / self.options.steps
+        alphas = torch.arange(self.options.steps, dtype=magnitude.dtype, device=magnitude.device) / self.options.steps
         powers = magnitude.clamp(min=1e-4) ** alphas.unsqueeze(1)
         own = powers[:, pair.free]
         candidates = torch.where(pair.free, powers / (own.amax(1) * own.amin(1)).sqrt().unsqueeze(1), 1.0)

@@ -7,12 +7,14 @@ of the layers that read it on the other. A norm commutes with it once its gain l
 of a LayerNorm also subtracts the mean, so there Q = K diag(s) K^T / n with s_1 = 1 and K a Hadamard matrix
 whose first column is 1: it leaves the vector of ones, and with it the mean, as it is, and no centring of the
 writers is needed. R2 rotates the values of each head and the input of the output projection; the heads of a
-group that share a value share its rotation. Both lie in the weights and cost nothing at run time.
+group that share a value share its rotation. Before that the channels of the values are scaled so that none of them
+is large on one side only, else R2 would spread the errors of the large ones over the small. Both lie in the weights
+and cost nothing at run time.
 
-R4, only where `online` asks for it, rotates the input of the layers of an MLP that write the residual stream. A gate
-stands before them, so that no weight can take it: the model multiplies by the factors of a Hadamard matrix at run
-time, and the notes count these products. R3 (queries and keys after the rotary embedding) is not made: it serves
-a quantized key-value cache only, which no target here has.
+R4, only where `online` asks for it, rotates the input of the layers of an MLP that write the residual stream. What
+stands before them is no linear layer, so that no weight can take it: the model multiplies by the factors of a
+Hadamard matrix at run time, and the notes count these products. R3 (queries and keys after the rotary embedding) is
+not made: it serves a quantized key-value cache only, which no target here has.
 
 Where the stream lies is found by running the model (`edgewright.aq.rotation.discover`). What something else than
 a norm or a layer reads (a norm after a layer, as in Gemma 2) stays, with the reason. A head that shares the embedding's
@@ -42,6 +44,7 @@ from edgewright.aq.rotation.online import obstacle as online_obstacle
 from edgewright.aq.rotation.rotation import rotation
 from edgewright.aq.rotation.spaces import Space
 from edgewright.aq.statistics import Statistic
+from edgewright.aq.structure import Pair
 from edgewright.models.rotated import InputRotation
 
 _TOLERANCE, _DOUBLE_TOLERANCE = 1e-4, 1e-9
@@ -86,6 +89,8 @@ class Algorithm:
                 # A seed of its own for each, as far from those of other runs as 64 bits allow.
                 seed = (self.options.seed * 0x9E3779B97F4A7C15 + index) % (1 << 63)
                 turn = rotation(space.block, seed, space.keeps_ones)
+                for pair in self._pairs(block, space):
+                    fold.balance(pair)
                 fold.rotate(space, turn)
                 if turn.remainder > 1:
                     notes[f"no Hadamard matrix of order {space.block} is known here: a random orthogonal factor of"
@@ -110,7 +115,19 @@ class Algorithm:
         obstacles = {name: online_obstacle(block.model, name) for name in found if name in layers}
         made = {name: fold.rotate_input(name, self.options.seed) for name in obstacles if obstacles[name] is None}
         unmade = [f"{name}: no online rotation: {reason}" for name, reason in obstacles.items() if reason is not None]
+        if self.options.online and not obstacles:
+            unmade.append("no online rotation: no layer of an MLP that writes the residual stream was found")
         return made, unmade
+
+    @staticmethod
+    def _pairs(block: Block, space: Space) -> list[Pair]:
+        """Layers that write a space of heads, with its readers."""
+        writers, readers = ({writer.owner for writer in space.writers}, {reader.layer for reader in space.readers})
+        is_whole = space.block == space.width
+        return [
+            pair for pair in block.structure.pairs
+            if not is_whole and pair.producer in writers and {item.layer for item in pair.consumers} <= readers
+        ]
 
     def _is_wanted(self, space: Space, layers: set[str]) -> bool:
         is_whole = space.block == space.width

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from edgewright.aq.parallel import VARIABLE
-from edgewright.aq.rotation.rotation import rotation
+from edgewright.aq.rotation.rotation import online_rotation, rotation
 
 
 @pytest.mark.parametrize("keeps_ones", [False, True])
@@ -43,3 +43,25 @@ def test_seeds_differ_and_workers_do_not(monkeypatch):
         found.append(rotation(8, 0).apply(value))
     assert torch.equal(*found)
     assert not torch.equal(rotation(8, 0).dense(), rotation(8, 1).dense())
+
+
+@pytest.mark.parametrize("keeps_ones", [False, True])
+@pytest.mark.parametrize("width", [8, 86, 172, 192])
+def test_undo_is_the_inverse(width, keeps_ones):
+    turn, value = rotation(width, 5, keeps_ones), torch.randn(3, width, 2, dtype=torch.float64)
+    torch.testing.assert_close(turn.undo(turn.apply(value, 1), 1), value)
+
+
+@pytest.mark.parametrize(("width", "run"), [(172, 172), (192, 192), (8192, 8192), (86, 2), (5, 1)])
+def test_an_online_rotation_is_a_hadamard_matrix_of_runs(width, run):
+    turn = online_rotation(width, 2)
+    assert turn.width == run
+    assert all(bool(((item * len(item) ** 0.5).round().abs() == 1).all()) for item in turn.orthogonal)
+    value = torch.randn(2, width, dtype=torch.float64)
+    torch.testing.assert_close(turn.undo(turn.apply(value)), value)
+
+
+def test_an_online_rotation_is_the_same_for_ever():
+    signs = online_rotation(12, 7).orthogonal[0][:, 0].sign().int().tolist()
+    assert signs == [1, -1, -1, -1, 1, -1, 1, -1, 1, -1, -1, 1]
+    assert not torch.equal(online_rotation(12, 7).dense(), online_rotation(12, 8).dense())

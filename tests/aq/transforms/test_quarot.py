@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from benchmarks.outliers import plant
 from edgewright import aq
 from edgewright.aq.transforms import quarot
 from edgewright.aq.transforms.quarot import Algorithm, Options
@@ -28,6 +29,19 @@ def test_outlier_channels_are_spread(net):
     Algorithm(Options()).apply(block, list(block.layers))
     after = [_peak(block, name) for name in names]
     assert all(late < early for early, late in zip(before, after, strict=True))
+
+
+@torch.no_grad()
+def test_values_with_outliers_are_balanced_before_they_are_rotated():
+    errors = []
+    for values in (False, True):
+        model, sample = make("llama")
+        before = outputs(model, sample)
+        if values:
+            plant(model.module.net, seed=1, channels=2, factor=64.0, values=True)
+        aq.quantize(model, sample, AqRecipe(algorithms=("quarot",), bits=8))
+        errors.append(relative(outputs(model, sample), before))
+    assert errors[1] < 2 * errors[0]
 
 
 @torch.no_grad()

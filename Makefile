@@ -6,7 +6,8 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := 1
 
-BENCHMARKS := fresh models reproduce caching clone kills prefect aq swap targets
+BENCHMARKS := fresh models reproduce caching clone kills prefect targets swap \
+	aq aq-block aq-memory aq-resume aq-activations aq-foreign
 
 .PHONY: demo test lint setup clean $(addprefix bench-,$(BENCHMARKS))
 
@@ -53,6 +54,12 @@ bench-aq-memory: $(INSTALLED)  # peak memory against the number of blocks
 	@python -m benchmarks.aq.memory
 bench-aq-resume: $(INSTALLED)  # kill -9 at a block, go on there, equal bytes
 	@python -m benchmarks.aq_resume
+bench-aq-activations: $(INSTALLED)  # what smoothquant and quarot gain in 8- and 4-bit activation quantization
+	@python -m benchmarks.aq_activations
+bench-aq-foreign: $(INSTALLED) # a GPTQ checkpoint that gptqmodel wrote, compiled with its integers untouched
+	@python -m benchmarks.aq.foreign
+bench-swap: $(INSTALLED)       # the language model through every algorithm by editing one field
+	@python -m benchmarks.swap
 bench-targets: $(INSTALLED)    # every line of every capability map against its toolchain
 	@python -m benchmarks.probe_targets
 

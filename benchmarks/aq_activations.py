@@ -24,7 +24,6 @@ from pathlib import Path
 import torch
 
 from benchmarks import outliers
-from benchmarks.aq_smoke import TEXTS
 from edgewright import aq, gq, ir, targets
 from edgewright.config import AqRecipe, DataSource, GqScheme
 from edgewright.datasets import Sample, draw
@@ -34,6 +33,7 @@ from edgewright.models.load import LoadedModel, export, fetch, load
 from edgewright.models.spec import ModelSpec
 from tests.support import ROOT, entry_of
 
+TEXTS = {"english_llama": "english", "stories260k_llama": "tinystories"}
 METHODS = ("rtn", "awq", "smoothquant", "quarot")
 SCHEMES: Mapping[str, Mapping[str, object]] = {
     "w8a8-static": {

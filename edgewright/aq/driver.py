@@ -16,7 +16,6 @@ from edgewright.aq.algorithms import Algorithms
 from edgewright.aq.block import Block, Layer, Run
 from edgewright.aq.contract import Rounder, Transform
 from edgewright.aq.memory import release
-from edgewright.aq.parallel import ordered_map
 from edgewright.aq.recorder import Recorder
 from edgewright.aq.report import QuantizedModel
 from edgewright.aq.samples import Batch, batches
@@ -29,6 +28,7 @@ from edgewright.aq.work import finish, round_embedding, transform
 from edgewright.config import AqRecipe
 from edgewright.datasets.sample import Sample
 from edgewright.models.load import LoadedModel
+from edgewright.parallel import ordered_map
 from edgewright.progress import Progress, silent
 from edgewright.threads import one_thread
 

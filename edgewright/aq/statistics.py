@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edgewright.aq.failure import LayerError
 from edgewright.aq.observe import channels, observed, patches
-from edgewright.aq.parallel import ordered_map
+from edgewright.parallel import ordered_map
 
 
 class Statistic(StrEnum):

@@ -9,9 +9,9 @@ from edgewright.aq.block import Block, Layer, install
 from edgewright.aq.contract import Applied, Rounder, Transform
 from edgewright.aq.failure import LayerError
 from edgewright.aq.nearest import round_to_nearest
-from edgewright.aq.parallel import ordered_map
 from edgewright.aq.recorder import Recorder
 from edgewright.aq.report import OutputError, measure, output_error
+from edgewright.parallel import ordered_map
 from edgewright.rounding import clipped, min_max, quantize
 
 _UNKNOWN = OutputError()

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgewright.aq.rotation.rotation import online_rotation
 from edgewright.errors import InputError
 from edgewright.ir.operators import register
 from edgewright.models import rotated
 from edgewright.models.rotated import InputRotation, RotatedLinear
+from edgewright.rotation.rotation import online_rotation
 from edgewright.rounding import Grid, QuantizedWeight
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgewright.aq.rotation.rotation import Rotation, online_rotation
+from edgewright.rotation.rotation import Rotation, online_rotation
 
 
 class InputRotation(nn.Module):

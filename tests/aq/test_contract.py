@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from edgewright import aq, registry
 from edgewright.aq.algorithms import ROUNDERS, TRANSFORMS
 from edgewright.aq.nearest import round_to_nearest
-from edgewright.aq.parallel import VARIABLE
 from edgewright.config import AqRecipe
 from edgewright.datasets.sample import Sample
+from edgewright.parallel import VARIABLE
 from tests.aq.architectures import ARCHITECTURES, widen
 from tests.aq.nets import NETS, make, outputs, relative, whole
 

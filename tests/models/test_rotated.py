@@ -5,13 +5,13 @@ from torch.nn import functional
 
 from edgewright import ir
 from edgewright.aq.observe import observed
-from edgewright.aq.rotation.rotation import online_rotation
 from edgewright.errors import InputError
 from edgewright.files import write_json
 from edgewright.models import packed, quantized, rotated
 from edgewright.models.checkpoints import dequantized, native
 from edgewright.models.quantized import WeightFormat
 from edgewright.models.rotated import InputRotation, RotatedLinear
+from edgewright.rotation.rotation import online_rotation
 from edgewright.rounding import Grid, min_max, quantize
 
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from edgewright.aq.block import Block
 from edgewright.aq.failure import LayerError
 from edgewright.aq.observe import observed
-from edgewright.aq.parallel import ordered_map
 from edgewright.aq.reconstruction.minibatches import Piece
+from edgewright.parallel import ordered_map
 
 
 class Match:

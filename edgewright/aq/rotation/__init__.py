@@ -1,1 +1,1 @@
-"""Rotations that a model's weights can take: Hadamard matrices, and where a model commutes with them."""
+"""Where a model commutes with a rotation, and putting one into its weights."""

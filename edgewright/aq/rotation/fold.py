@@ -6,10 +6,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from edgewright.aq.rotation.rotation import Rotation
 from edgewright.aq.rotation.spaces import Gain, Reader, Space
 from edgewright.aq.structure import Pair
 from edgewright.models.rotated import InputRotation, RotatedLinear, behind_rotation, without_rotation
+from edgewright.rotation.rotation import Rotation
 
 _SMALLEST_GAIN = 1e-3
 """A shift is divided by its gain only where no gain is smaller than this share of the largest."""

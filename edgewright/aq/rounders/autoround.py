@@ -34,12 +34,12 @@ from torch import Tensor
 from edgewright.aq.block import Block
 from edgewright.aq.contract import AlgorithmOptions
 from edgewright.aq.nearest import round_to_nearest
-from edgewright.aq.parallel import ordered_map
 from edgewright.aq.reconstruction.descent import Adam, Direction, Sign
 from edgewright.aq.reconstruction.match import Match
 from edgewright.aq.reconstruction.minibatches import minibatches
 from edgewright.aq.reconstruction.offsets import Offsets
 from edgewright.aq.statistics import Statistic
+from edgewright.parallel import ordered_map
 from edgewright.rounding import QuantizedWeight
 
 _CHUNK_ELEMENTS = 1 << 18

@@ -29,8 +29,8 @@ from torch import Tensor
 from edgewright.aq.block import Block, Layer
 from edgewright.aq.contract import AlgorithmOptions
 from edgewright.aq.failure import LayerError
-from edgewright.aq.parallel import ordered_map
 from edgewright.aq.statistics import Statistic
+from edgewright.parallel import ordered_map
 from edgewright.rounding import Grid, QuantizedWeight, clipped, min_max, quantize, tiles
 from edgewright.rounding.descent import descend
 from edgewright.rounding.feedback import factor, feed_back

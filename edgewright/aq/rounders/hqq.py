@@ -32,8 +32,8 @@ from torch import Tensor
 
 from edgewright.aq.block import Block, Layer
 from edgewright.aq.contract import AlgorithmOptions
-from edgewright.aq.parallel import ordered_map
 from edgewright.aq.statistics import Statistic
+from edgewright.parallel import ordered_map
 from edgewright.rounding import Grid, QuantizedWeight, min_max, nearest, quantize
 
 _ELEMENTS = 1 << 18

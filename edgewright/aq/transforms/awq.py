@@ -27,10 +27,10 @@ from torch import Tensor
 
 from edgewright.aq.block import Block, Layer
 from edgewright.aq.contract import AlgorithmOptions, Applied
-from edgewright.aq.parallel import ordered_map
 from edgewright.aq.scaling import mean_by_channel, scale_pairs
 from edgewright.aq.statistics import Statistic, Statistics
 from edgewright.aq.structure import Consumer, Pair, spread
+from edgewright.parallel import ordered_map
 from edgewright.rounding import min_max, rounded
 
 _ROWS = 512

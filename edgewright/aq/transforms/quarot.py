@@ -41,11 +41,11 @@ from edgewright.aq.rotation.discover import discover
 from edgewright.aq.rotation.fold import Fold
 from edgewright.aq.rotation.online import counted, down_projections
 from edgewright.aq.rotation.online import obstacle as online_obstacle
-from edgewright.aq.rotation.rotation import rotation
 from edgewright.aq.rotation.spaces import Space
 from edgewright.aq.statistics import Statistic
 from edgewright.aq.structure import Pair
 from edgewright.models.rotated import InputRotation
+from edgewright.rotation.rotation import rotation
 
 _TOLERANCE, _DOUBLE_TOLERANCE = 1e-4, 1e-9
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from edgewright.aq.failure import LayerError
-from edgewright.aq.parallel import VARIABLE
 from edgewright.aq.reconstruction.match import Match
 from edgewright.config import AqRecipe
+from edgewright.parallel import VARIABLE
 from tests.aq.nets import make, whole
 
 

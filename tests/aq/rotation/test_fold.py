@@ -4,7 +4,7 @@ from torch import nn
 
 from edgewright.aq.rotation.discover import discover
 from edgewright.aq.rotation.fold import Fold
-from edgewright.aq.rotation.rotation import rotation
+from edgewright.rotation.rotation import rotation
 
 
 class _Net(nn.Module):

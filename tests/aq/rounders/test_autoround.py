@@ -3,9 +3,9 @@ import torch
 
 from edgewright import aq
 from edgewright.aq.nearest import round_to_nearest
-from edgewright.aq.parallel import VARIABLE
 from edgewright.aq.rounders.autoround import Algorithm, Options
 from edgewright.config import AqRecipe
+from edgewright.parallel import VARIABLE
 from tests.aq.nets import make, whole
 
 

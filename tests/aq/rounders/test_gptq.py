@@ -75,7 +75,7 @@ def test_a_hessian_that_is_not_positive_definite_is_refused_by_name(monkeypatch)
     bad[0, 1] = bad[1, 0] = 2.0
     good = Block.statistics
     monkeypatch.setattr(
-        Block, "statistics", lambda self, name: Statistics(1, bad[None]) if name == "2" else good(self, name)
+        Block, "statistics", lambda self, name: Statistics(1, _hessian=bad[None]) if name == "2" else good(self, name)
     )
     with pytest.raises(LayerError, match=r"^2: its Hessian is not positive definite .*damping: 0\.01; raise that"):
         _rounded(block)

@@ -6,7 +6,6 @@ from torch import nn
 
 from edgewright import aq, ir
 from edgewright.aq.rotation.online import obstacle
-from edgewright.aq.rotation.rotation import online_rotation
 from edgewright.aq.structure import trace
 from edgewright.aq.transforms import quarot
 from edgewright.aq.transforms.quarot import Algorithm, Options
@@ -17,6 +16,7 @@ from edgewright.models import quantized
 from edgewright.models.load import load
 from edgewright.models.quantized import QuantizedLinear
 from edgewright.models.rotated import rotated_modules
+from edgewright.rotation.rotation import online_rotation
 from tests.aq.architectures import ARCHITECTURES, widen
 from tests.aq.nets import NETS, make, outputs, relative, whole
 from tests.aq.test_checkpoint import _sample

@@ -3,7 +3,7 @@ import threading
 import pytest
 import torch
 
-from edgewright.aq.parallel import VARIABLE, ordered_map
+from edgewright.parallel import VARIABLE, ordered_map
 
 
 @pytest.mark.parametrize("count", ["1", "2", "5"])

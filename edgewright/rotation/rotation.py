@@ -7,8 +7,8 @@ from hashlib import shake_256
 import torch
 from torch import Tensor
 
-from edgewright.aq.parallel import ordered_map
-from edgewright.aq.rotation.hadamard import factors, small
+from edgewright.parallel import ordered_map
+from edgewright.rotation.hadamard import factors, small
 
 _WIDEST_FACTOR = 64
 """Small factors are multiplied together up to this order: fewer, larger products are faster."""

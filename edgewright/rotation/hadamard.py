@@ -15,7 +15,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from edgewright.aq.rotation.galois import characters, prime_power
+from edgewright.rotation.galois import characters, prime_power
 
 _LARGEST = 1024
 """Factors larger than this are not looked for: they would be applied as dense matrices."""

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from edgewright.aq.rotation.hadamard import factors, hadamard, small
+from edgewright.rotation.hadamard import factors, hadamard, small
 
 WIDTHS = (1, 2, 4, 12, 20, 28, 36, 52, 64, 76, 92, 100, 116, 148, 172, 192, 256, 344, 576, 768, 896, 1536)
 LARGE = (2048, 3072, 4096, 4864, 5504, 8192, 8960, 11008, 13824, 14336, 16384, 18944, 22016, 27648, 28672)

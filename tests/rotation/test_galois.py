@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from edgewright.aq.rotation.galois import characters, prime_power
+from edgewright.rotation.galois import characters, prime_power
 
 
 @pytest.mark.parametrize(("q", "expected"), [(2, (2, 1)), (27, (3, 3)), (49, (7, 2)), (1, None), (12, None)])

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from edgewright.aq.parallel import VARIABLE
-from edgewright.aq.rotation.rotation import online_rotation, rotation
+from edgewright.parallel import VARIABLE
+from edgewright.rotation.rotation import online_rotation, rotation
 
 
 @pytest.mark.parametrize("keeps_ones", [False, True])

@@ -1,0 +1,1 @@
+"""Orthogonal matrices for every width: Hadamard matrices, and their products. No model is known here."""

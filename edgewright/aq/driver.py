@@ -1,7 +1,7 @@
 """Quantize the weights of a model: the blocks are streamed, and a recipe's algorithms run on each."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -80,6 +80,9 @@ class _Run:
         algorithms.check_used()
         parameter = next(self.model.parameters(), None)
         self.batches = batches(sample, torch.float32 if parameter is None else parameter.dtype)
+        if not self.wanted(layers) and not self.is_sequential:
+            # Nobody learns from the sample; one batch is enough to report errors on.
+            self.batches = self.batches[:1]
         self.recorder = Recorder(selection, self.transforms, recipe.on_failure, progress)
         self.store = None if folder is None else Store(folder)
 
@@ -192,13 +195,15 @@ class _Run:
         present = {key: layer for key, layer in self.layers.items() if key.startswith(inside)}
         called = [present[item] for item in structure.order if item in present]
         never = [layer for key, layer in present.items() if key not in structure.order]
-        users: list[Transform | Rounder] = [*self.transforms.values(), *self.rounders.values()]
-        wanted = frozenset[Statistic]().union(*(user.statistics for user in users))
-        if any(layer.clip for layer in present.values()):
-            wanted |= {Statistic.HESSIAN}
-        count = len(present)
-        advance = partial(self.recorder.advance, name, count)
+        advance = partial(self.recorder.advance, name, len(present))
+        wanted = self.wanted(present.values())
         return Block(name, self.model, [*called, *never], structure, run, len(self.batches), wanted, advance)
+
+    def wanted(self, layers: Iterable[Layer]) -> frozenset[Statistic]:
+        """The statistics that the algorithms read of layers; the clipping search takes the Hessian."""
+        users: list[Transform | Rounder] = [*self.transforms.values(), *self.rounders.values()]
+        clip = {Statistic.HESSIAN} if any(layer.clip for layer in layers) else set()
+        return frozenset(clip).union(*(user.statistics for user in users))
 
     def held(self, tensors: Sequence[Tensor] | object, place: str | None) -> Activations:
         """Activations where the recipe wants them."""

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import torch
 
+from edgewright.errors import ConfigError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -19,8 +21,10 @@ VARIABLE = "EDGEWRIGHT_WORKERS"
 
 def workers() -> int:
     """Worker threads: the processors that this process may use."""
-    given = os.environ.get(VARIABLE)
-    return int(given) if given else len(os.sched_getaffinity(0))
+    given = os.environ.get(VARIABLE) or str(len(os.sched_getaffinity(0)))
+    if not given.isdecimal() or int(given) == 0:
+        raise ConfigError(f"{VARIABLE}: {given}; it is a number of threads, 1 or more")
+    return int(given)
 
 
 @cache

@@ -57,7 +57,7 @@ class Block:
         layers: the layers of the part that are quantized, by name, in order of execution.
         structure: pairs and shared inputs that lie wholly in this part.
         batches: number of calibration batches.
-        targets: for a rounder with `quantized_inputs` the float model's output of this part, by batch.
+        targets: where a rounder asks for `targets` the float model's output of this part, by batch.
         advance: called with the share of the work of a long algorithm that is done, and what it is about.
     """
 

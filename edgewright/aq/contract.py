@@ -75,12 +75,14 @@ class Rounder(Protocol):
 
     Attributes:
         statistics: what it reads of the input of layers; a recipe's `clip` adds the Hessian.
-        quantized_inputs: its layers see what the blocks before them give when quantized, and
-            `block.targets` holds what the float model gives; else everything is float.
+        quantized_inputs: its layers see what the blocks before them give when quantized; so do, in a recipe that
+            mixes them, those of the other rounders.
+        targets: `block.targets` holds what the float model gives.
     """
 
     statistics: ClassVar[frozenset[Statistic]]
     quantized_inputs: ClassVar[bool]
+    targets: ClassVar[bool]
 
     def __init__(self, options: Any) -> None: ...
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edgewright.aq import device as devices
 from edgewright.aq.activations import Activations
-from edgewright.aq.algorithms import Algorithms
+from edgewright.aq.algorithms import Algorithms, split
 from edgewright.aq.block import Block, Layer, Run
 from edgewright.aq.contract import Rounder, Transform
 from edgewright.aq.memory import release
@@ -75,11 +75,12 @@ class _Run:
         layers, self.embeddings = selection.layers, selection.embeddings
         self.layers: dict[str, Layer] = {layer.name: layer for layer in layers}
         algorithms = Algorithms(recipe.options)
-        self.transforms = {name: algorithms.transform(name) for name in _ordered(layers, slice(0, -1))}
+        first, _ = split(recipe.algorithms)
+        self.transforms = {name: algorithms.transform(name) for name in _ordered(layers, slice(0, -1), first)}
         self.rounders = {name: algorithms.rounder(name) for name in _ordered(layers, slice(-1, None))}
         algorithms.check_used()
-        parameter = next(self.model.parameters(), None)
-        self.batches = batches(sample, torch.float32 if parameter is None else parameter.dtype)
+        kind = self.kind
+        self.batches = batches(sample, torch.float32 if kind in _HALF else kind)
         if not self.wanted(layers) and not self.is_sequential:
             # Nobody learns from the sample; one batch is enough to report errors on.
             self.batches = self.batches[:1]
@@ -87,31 +88,33 @@ class _Run:
         self.store = None if folder is None else Store(folder)
 
     def quantize(self) -> QuantizedModel:
-        structure, rotates = self.structure(), any(item.scope == "model" for item in self.transforms.values())
-        if rotates:
+        if any(item.scope == "model" for item in self.transforms.values()):
             self.widen(self.model)
             with self.recorder.block():
-                transform(self.block("", structure, self.run_model), self.transforms, self.recorder, "model")
-            structure = self.structure()
+                transform(self.block("", self.structure(), self.run_model), self.transforms, self.recorder, "model")
         blocks = find_blocks(self.model, self.first)
+        self.left = self.structure()
         if blocks is None:
             self.widen(self.model)
             self.model.to(self.device)
-            self.finish(self.block("", structure, self.run_model))
+            block = self.block("", self.left, self.run_model)
+            if self.needs_targets:
+                block.targets = self.held(ordered_map(self.run_model, range(len(self.batches))), "targets")
+            self.finish(block)
             self.model.cpu()
         else:
-            self.stream(blocks, structure)
+            self.stream(blocks)
         with self.recorder.block():
             for layer in self.embeddings:
                 round_embedding(self.model, layer, self.recorder)
         return self.recorder.result(self.model, devices.describe(self.device))
 
-    def stream(self, blocks: Blocks, structure: Structure) -> None:
+    def stream(self, blocks: Blocks) -> None:
         parts = [self.model.get_submodule(name) for name in blocks.names]
         self.widen(self.model, parts)
         stream = Stream(self.model, blocks, self.batches)
         stream.hidden = self.held(stream.hidden, "first")
-        floats: Sequence[Tensor] | None = self.held(stream.hidden, "first-float") if self.is_sequential else None
+        floats: Sequence[Tensor] | None = self.held(stream.hidden, "first-float") if self.needs_targets else None
         done = 0 if self.store is None else min(self.store.finished(), len(parts))
         for index, name in enumerate(blocks.names[:done]):
             self.restore(index, name)
@@ -120,24 +123,26 @@ class _Run:
         for index, name in list(enumerate(blocks.names))[done:]:
             self.widen(parts[index])
             parts[index].to(self.device)
-            floats = self.stream_block(stream, index, name, structure, floats)
+            floats = self.stream_block(stream, index, name, floats)
             self.model.get_submodule(name).cpu()
             release()
             if self.store is not None:
                 self.keep(stream, index, name, floats)
                 if self.recipe.activations == "disk":
                     stream.hidden, floats = self.behind(index, floats)
-        inside = tuple(f"{name}." for name in blocks.names)
-        rest = structure.within(lambda name: not name.startswith(inside))
         if self.layers:
+            inside = tuple(f"{name}." for name in blocks.names)
+            rest = self.left.within(lambda path: not path.startswith(inside))
             with stream.passed_over():
                 block = self.block("", rest, stream.run_rest)
-                if self.is_sequential:
-                    block.targets = [stream.run_rest(index) for index in range(len(self.batches))]
+                if floats is not None:
+                    reached, stream.hidden = stream.hidden, floats
+                    block.targets = self.held(ordered_map(stream.run_rest, range(len(self.batches))), "targets")
+                    stream.hidden = reached
                 self.finish(block)
 
     def stream_block(
-        self, stream: Stream, index: int, name: str, structure: Structure, floats: Sequence[Tensor] | None
+        self, stream: Stream, index: int, name: str, floats: Sequence[Tensor] | None
     ) -> Sequence[Tensor] | None:
         """Quantize a block and move the stream past it; `floats` is the float model's stream where it is kept too."""
 
@@ -145,26 +150,26 @@ class _Run:
             return stream.run(index, batch, stream.hidden[batch], rows)
 
         inside = f"{name}."
-        block = self.block(name, structure.within(lambda path: path.startswith(inside)), run)
+        block = self.block(name, self.left.within(lambda path: path.startswith(inside)), run)
+        # What is known of a finished block would keep its float weights alive.
+        self.left = self.left.within(lambda path: not path.startswith(inside))
         place = f"behind-{index % 2}"
-        if floats is None:
+        if not self.is_sequential:
             outputs = self.held((), place)
             self.finish(block, outputs)
             stream.hidden = outputs
             return None
         inputs = floats
-
-        def run_float(batch: int) -> Tensor:
-            return stream.run(index, batch, inputs[batch])
-
-        floats = self.held(ordered_map(run_float, range(len(self.batches))), f"float-{place}")
-        block.targets = floats
+        if inputs is not None:
+            behind = ordered_map(lambda batch: stream.run(index, batch, inputs[batch]), range(len(self.batches)))
+            floats = block.targets = self.held(behind, f"float-{place}")
         self.finish(block)
         stream.hidden = self.held(ordered_map(run, range(len(self.batches))), place)
         return floats
 
     def restore(self, index: int, name: str) -> None:
         assert self.store is not None
+        self.left = self.left.within(lambda path: not path.startswith(f"{name}."))
         formats, record = self.store.restore(index, name, self.model)
         for layer in [layer for layer in self.layers if layer.startswith(f"{name}.")]:
             del self.layers[layer]
@@ -205,11 +210,11 @@ class _Run:
         clip = {Statistic.HESSIAN} if any(layer.clip for layer in layers) else set()
         return frozenset(clip).union(*(user.statistics for user in users))
 
-    def held(self, tensors: Sequence[Tensor] | object, place: str | None) -> Activations:
+    def held(self, tensors: Iterable[Tensor], place: str | None) -> Activations:
         """Activations where the recipe wants them."""
         on_disk = self.recipe.activations == "disk" and self.folder is not None
         folder = self.folder / "waiting" / place if on_disk and self.folder is not None and place is not None else None
-        return Activations(cast("Sequence[Tensor]", tensors), folder)
+        return Activations(tensors, folder)
 
     def widen(self, module: nn.Module, but: Sequence[nn.Module] = ()) -> None:
         """Turn weights of 16 bits into float32, in all of `module` but the modules `but`."""
@@ -217,14 +222,24 @@ class _Run:
         for tensor in (*module.parameters(), *module.buffers()):
             if tensor.dtype in _HALF and id(tensor) not in left:
                 tensor.data = tensor.data.float()
-        self.batches = [tuple(x.float() if x.dtype in _HALF else x for x in batch) for batch in self.batches]
 
     def structure(self) -> Structure:
         return trace(self.model, lambda: self.model(*self.first))
 
     @property
+    def kind(self) -> torch.dtype:
+        return next((value.dtype for value in self.model.parameters()), torch.float32)
+
+    @property
     def first(self) -> Batch:
-        return tuple(value[:1] for value in self.batches[0])
+        """One sample, in the data type that the weights have now."""
+        kind = self.kind
+        values = (value[:1] for value in self.batches[0])
+        return tuple(value.to(kind) if value.is_floating_point() else value for value in values)
+
+    @property
+    def needs_targets(self) -> bool:
+        return any(rounder.targets for rounder in self.rounders.values())
 
     @property
     def is_sequential(self) -> bool:
@@ -236,5 +251,7 @@ class _Run:
         return cast(Tensor, self.model(*(value.to(device) for value in inputs)))
 
 
-def _ordered(layers: Sequence[Layer], part: slice) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for layer in layers for name in layer.algorithms[part]))
+def _ordered(layers: Sequence[Layer], part: slice, first: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of the algorithms of layers, those of `first` in its order and before the others."""
+    used = dict.fromkeys(name for layer in layers for name in layer.algorithms[part])
+    return (*(name for name in first if name in used), *(name for name in used if name not in first))

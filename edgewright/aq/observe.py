@@ -32,9 +32,9 @@ def observed(modules: Mapping[str, nn.Module], before: Watch, after: Watch = _ig
 
 
 def _wrapped(name: str, run: Callable[..., Any], before: Watch, after: Watch) -> Callable[..., Any]:
-    def watched(x: Tensor, *rest: Any) -> Tensor:
-        before(name, x)
-        output = cast(Tensor, run(x, *rest))
+    def watched(*args: Any, **kwargs: Any) -> Tensor:
+        before(name, args[0] if args else kwargs["input"])
+        output = cast(Tensor, run(*args, **kwargs))
         after(name, output)
         return output
 

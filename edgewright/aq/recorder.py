@@ -35,7 +35,7 @@ class Recorder:
     ) -> None:  # fmt: skip
         names = (layer.name for layer in (*selection.embeddings, *selection.layers))
         self.order, self.transforms = {name: index for index, name in enumerate(names)}, tuple(transforms)
-        self.on_failure, self._progress = on_failure, progress
+        self.on_failure, self._progress, self._shown = on_failure, progress, 0.0
         self.parts = [Part(skipped=list(selection.skipped), failures=list(selection.failures))]
 
     @contextmanager
@@ -54,15 +54,21 @@ class Recorder:
         """Layers that are finished, whatever became of them."""
         return sum(len(part.rows) + sum(item.module in self.order for item in part.skipped) for part in self.parts)
 
+    def changed_by(self, layer: str) -> tuple[str, ...]:
+        """The transforms that changed a layer, in the order of the recipe."""
+        found = {name for part in self.parts for name, items in part.applied.items()
+                 if any(layer in item.layers for item in items)}
+        return tuple(name for name in self.transforms if name in found)
+
     def advance(self, name: str, layers: int, share: float, what: str) -> None:
         """Show that `share` of the work on a block of `layers` layers is done."""
-        self._progress(self.done + share * layers, len(self.order), f"{name}: {what}" if name else what)
+        self._show(self.done + share * layers, f"{name}: {what}" if name else what)
 
     def row(self, row: LayerReport, weight_format: WeightFormat) -> None:
         """A layer was quantized."""
         self.part.formats[row.module] = weight_format
         self.part.rows.append(row)
-        self._progress(self.done, len(self.order), row.module)
+        self._show(self.done, row.module)
 
     def fail(self, error: LayerError) -> None:
         """Record the failure of a layer, or raise it where the recipe stops at one."""
@@ -71,7 +77,12 @@ class Recorder:
         self.part.failures.append(Failure(error.layer, error.reason, self.on_failure))
         if self.on_failure == "float":
             self.part.skipped.append(Skipped(error.layer, f"{error.reason} (on_failure: float)"))
-            self._progress(self.done, len(self.order), error.layer)
+            self._show(self.done, error.layer)
+
+    def _show(self, done: float, scope: str) -> None:
+        # Layers that a long algorithm trained together are counted again as they come out of it.
+        self._shown = max(self._shown, done)
+        self._progress(self._shown, len(self.order), scope)
 
     def last(self) -> tuple[dict[str, WeightFormat], dict[str, Any]]:
         """Formats of the part, and the rest as JSON."""
@@ -92,7 +103,7 @@ class Recorder:
         rows = [LayerReport(**row) for row in record["rows"]]
         failures = [Failure(**item) for item in record["failures"]]
         self.parts.append(Part(formats, rows, applied, list(_skipped(record["skipped"])), failures))
-        self._progress(self.done, len(self.order), f"{name} (finished by an earlier run)")
+        self._show(self.done, f"{name} (finished by an earlier run)")
 
     def result(self, model: nn.Module, device: str) -> QuantizedModel:
         """The report of the whole run; rows in the order of the model's modules."""

@@ -31,7 +31,8 @@ class LayerReport:
             None where nothing is known of it.
         output_snr_db: power of the float output (without bias) over `output_mse`; None where that is 0.
         rtn_output_mse, rtn_output_snr_db: those of plain rounding to nearest on the same grid without transforms.
-            Where a transform scaled the outputs, only the two in dB can be compared.
+            Where a transform scaled the outputs, only the two in dB can be compared. A rotation of the whole model
+            comes before all that is measured: it is in both.
         zero_channels: output channels whose weights are all 0; they are exact.
         failure: why its algorithm could not quantize it, where `on_failure` let rounding to nearest do so.
     """
@@ -111,6 +112,8 @@ class OutputError:
 
 def output_error(layer: Layer, weight: QuantizedWeight, statistics: Statistics) -> OutputError:
     """The error that the integers make in the outputs of the float layer."""
+    if statistics.tokens == 0:
+        return OutputError()
     error = output_mse(weight.dequantize() - layer.matrix, statistics)
     power = output_mse(layer.matrix, statistics)
     return OutputError(error, 10 * log10(power / error) if error > 0 and power > 0 else None)

@@ -8,6 +8,7 @@ from torch import Tensor
 from edgewright.aq.block import Block
 from edgewright.aq.contract import Applied, Skipped
 from edgewright.aq.structure import Consumer, Pair
+from edgewright.models.quantized import QuantizedModule
 
 Factors = Callable[[Pair, Sequence[Consumer]], Tensor]
 """What a pair's producer is divided by, [channels], given those of its consumers that are quantized."""
@@ -17,7 +18,15 @@ def scale_pairs(block: Block, layers: Sequence[str], factors: Factors) -> Applie
     """Scale the pairs of a block whose quantized consumers are all among `layers`, each layer once."""
     wanted, done = set(layers), set[str]()
     skipped = {name: block.structure.unpaired.get(name, "its producer is not quantized with it") for name in layers}
+    uncalled = [name for name in block.layers if name not in block.structure.order]
+    if uncalled:
+        # It may read what the sample that was traced did not bring to it.
+        reason = f"{uncalled[0]} of the same part was not called when the structure was traced"
+        return Applied((), tuple(Skipped(name, reason) for name in layers))
     for pair in block.structure.pairs:
+        members = (pair.producer, *(item.layer for item in pair.consumers))
+        if any(isinstance(_module(block, name), QuantizedModule) for name in members):
+            continue
         consumers = [item for item in pair.consumers if item.layer in block.layers]
         others = [item.layer for item in consumers if item.layer not in wanted]
         names = [item.layer for item in consumers if item.layer in wanted]
@@ -30,6 +39,13 @@ def scale_pairs(block: Block, layers: Sequence[str], factors: Factors) -> Applie
         block.changed()
     left = (Skipped(name, reason) for name, reason in skipped.items() if name not in done)
     return Applied(tuple(name for name in layers if name in done), tuple(left))
+
+
+def _module(block: Block, name: str) -> object:
+    try:
+        return block.model.get_submodule(name)
+    except AttributeError:  # the parameter of a norm
+        return None
 
 
 def mean_by_channel(magnitude: Tensor, pair: Pair, consumer: Consumer) -> Tensor:

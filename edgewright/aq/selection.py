@@ -63,7 +63,7 @@ def select(model: nn.Module, recipe: AqRecipe) -> Selection:
     failures: list[Failure] = []
     for name, module in modules.items():
         is_table = name in tables
-        if name not in layers and (not is_table or not chosen.get(name)):
+        if name not in layers and (not is_table or chosen.get(name) is None):
             continue
         fields = chosen.get(name, {})
         reason = embedding_refusal(module) if is_table else refusal(module)

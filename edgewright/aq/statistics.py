@@ -81,6 +81,8 @@ class _Sums:
         self.inputs: list[Tensor] = []
 
     def add(self, name: str, x: Tensor) -> None:
+        if x.numel() == 0:
+            return
         if not bool(torch.isfinite(x).all()):
             raise LayerError(name, "its input holds NaN or infinite values for the calibration sample")
         if self.wanted & {Statistic.MEAN_MAGNITUDE, Statistic.MAX_MAGNITUDE}:
@@ -98,6 +100,8 @@ class _Sums:
             self.hessian.baddbmm_(vectors.mT, vectors)
 
     def result(self) -> Statistics:
+        if self.tokens == 0:
+            return Statistics(0)
         has_hessian = Statistic.HESSIAN in self.wanted
         return Statistics(
             self.tokens,
@@ -169,7 +173,7 @@ def collect(
         keep: takes the outputs of `run`, in order.
 
     Raises:
-        LayerError: naming a layer whose input is not finite, or that nothing went through.
+        LayerError: naming a layer whose input is not finite, or that nothing went through though statistics are wanted.
     """
     leader = {name: names[0] for names in shared for name in names}
     kept = -(-INPUTS // max(1, batches))
@@ -191,7 +195,7 @@ def collect(
             if keep is not None and output is not None:
                 keep(output)
     for name, item in sums.items():
-        if item.tokens == 0:
+        if item.tokens == 0 and wanted:
             raise LayerError(name, "no token of the calibration sample goes through it; skip it under layers")
     results = {name: item.result() for name, item in sums.items()}
     return {name: results[leader.get(name, name)] for name in modules}

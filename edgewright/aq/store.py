@@ -1,7 +1,7 @@
 """Finished blocks on disk: a run that was killed goes on behind them, and memory does not hold them.
 
     block-0003/quantization.json      formats of its layers
-    block-0003/record.json            what the report says of them; written last
+    block-0003/record.json            what the report says of them
     block-0003/weights.safetensors    the block's state dict, quantized
     block-0003/hidden/0.safetensors   the stream behind the block, by batch; only of the last block
     block-0003/floats/0.safetensors   the float model's stream, where it is kept too

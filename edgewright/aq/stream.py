@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, cast
 
 import torch
@@ -45,6 +45,7 @@ def find_blocks(model: nn.Module, batch: Batch) -> Blocks | None:
         (name, module)
         for name, module in model.named_modules()
         if isinstance(module, nn.ModuleList) and len(module) > 1 and len({type(child) for child in module}) == 1
+        and not isinstance(module[0], (nn.Linear, nn.Conv2d))
     ]
     lists.sort(key=lambda item: -sum(parameter.numel() for parameter in item[1].parameters()))
     for name, module in lists:
@@ -65,6 +66,8 @@ class _Call:
 
 def _sequential_outputs(model: nn.Module, blocks: Sequence[nn.Module], batch: Batch) -> tuple[Any, ...] | None:
     calls: list[_Call] = []
+    versions: list[int | None] = []
+    left: list[int | None] = []
     with ExitStack() as stack:
         for index, block in enumerate(blocks):
 
@@ -73,12 +76,19 @@ def _sequential_outputs(model: nn.Module, blocks: Sequence[nn.Module], batch: Ba
                 # A copy, because what follows may write into it.
                 last = None if result is None else result.clone()
                 calls.append(_Call(index, hidden, _emptied((args, kwargs), hidden), output, last))
+                left.append(None if result is None else result._version)
 
+            def enter(_: nn.Module, args: Any, kwargs: Any) -> None:
+                hidden = _first((args, kwargs))
+                versions.append(None if hidden is None else hidden._version)
+
+            stack.callback(block.register_forward_pre_hook(enter, with_kwargs=True).remove)
             stack.callback(block.register_forward_hook(note, with_kwargs=True).remove)
         expected = model(*(value.clone() for value in batch))
     if [call.index for call in calls] != list(range(len(blocks))) or calls[0].hidden is None or calls[-1].last is None:
         return None
-    if not all(_first(before.output) is after.hidden for before, after in pairwise(calls)):
+    # What is written into between two blocks is the same tensor, and another value.
+    if left[:-1] != versions[1:] or not all(_first(one.output) is two.hidden for one, two in pairwise(calls)):
         return None
     outputs = tuple(tree_map(_without_tensors, _emptied(call.output, _first(call.output))) for call in calls)
     rests: list[Any] = []
@@ -155,7 +165,7 @@ class Stream:
             assert hidden is not None
             if index == 0:
                 first.append(hidden)
-            earlier = found[index][0] if found[index] else None
+            earlier = found[index][0] if found[index] else found[index - 1][-1] if index else None
             found[index].append(_reused(_emptied((args, kwargs), hidden), earlier))
             if index + 1 == len(self.blocks):
                 raise _Stop
@@ -179,7 +189,8 @@ class Stream:
                 leaf[rows] if has_rows else leaf for leaf, has_rows in zip(leaves, self._has_rows[index], strict=True)
             ]
             call, hidden = tree_unflatten(chosen, form), hidden[rows]
-        device = next((value.device for value in self.blocks[index].parameters()), hidden.device)
+        tensors = chain(self.blocks[index].parameters(), self.blocks[index].buffers())
+        device = next((value.device for value in tensors), hidden.device)
         args, kwargs = _filled(tree_map(partial(_moved, device=device), call), hidden.to(device))
         output = _first(self.blocks[index](*args, **kwargs))
         assert output is not None

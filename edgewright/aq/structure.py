@@ -158,7 +158,9 @@ class _Tracer(TorchDispatchMode):
         self.inside = False
         for name, module in self.layers.items():
             for parameter in module.parameters(recurse=False):
-                self.owners[id(parameter)] = name
+                other = self.owners.setdefault(id(parameter), name)
+                if other != name:
+                    self.misused |= {name: other, other: name}
         for name, parameter in model.named_parameters():
             if parameter.ndim == 1 and id(parameter) not in self.owners:
                 self.vectors[id(parameter)] = name

@@ -44,9 +44,8 @@ def finish(
         def round_all(names: Sequence[str], name: str = rounder_name, rounder: Rounder = rounder) -> None:
             for layer_name, weight in rounder.round(block, names):
                 layer = block.layers[layer_name]
-                applied = [key for key, items in recorder.part.applied.items() if layer_name in items[-1].layers]
                 own = output_error(layer, weight, statistics[layer_name])
-                row = measure(layer, weight, own, baseline[layer_name], (*applied, name))
+                row = measure(layer, weight, own, baseline[layer_name], (*recorder.changed_by(layer_name), name))
                 recorder.row(row, block.install(layer_name, weight))
 
         _until_done(block, recorder, round_all, left)

@@ -90,7 +90,7 @@ class Context:
         recipe = self.item.get("recipe")
         state = {
             "inputs": {field: sha256_tree(path) for field, path in self.inputs.items()},
-            "params": self.params.aq[recipe].model_dump(mode="json") if recipe else None,
+            "params": self.params.aq[recipe].model_dump(mode="json", exclude={"checkpoint"}) if recipe else None,
             "code": [read_json(self.workspace.code_file).get(part) for part in (self.stage, "factory")],
         }
         digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]

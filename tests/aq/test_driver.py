@@ -1,5 +1,7 @@
+import gc
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import ClassVar
 
@@ -67,6 +69,7 @@ def test_the_reported_error_is_the_error():
 
 class _Sequential(rtn.Algorithm):
     quantized_inputs = True
+    targets = True
     seen: ClassVar[list[tuple[str, float]]] = []
 
     def round(self, block, layers):
@@ -173,6 +176,56 @@ def test_weights_of_16_bits_are_widened_block_by_block():
     aq.quantize(expected, sample, recipe)
     assert {value.dtype for value in model.module.state_dict().values()} == {torch.float32, torch.int8}
     assert torch.equal(outputs(model, sample), outputs(expected, sample))
+
+
+def test_the_float_weights_of_a_finished_block_are_given_up():
+    model, sample = make("llama")
+    model.module.bfloat16()
+    weights = [weakref.ref(layer.self_attn.v_proj.weight) for layer in model.module.net.model.layers]
+    alive = []
+
+    def watch(done, total, scope):
+        if scope.endswith("calibration"):
+            gc.collect()
+            alive.append(sum(weight() is not None for weight in weights))
+
+    aq.quantize(model, sample, AqRecipe(algorithms=("awq",), bits=4, group=8), progress=watch)
+    assert alive == [3, 2, 1, 0]
+
+
+def test_targets_are_what_the_float_model_gives(monkeypatch):
+    found = {}
+
+    class Watching(rtn.Algorithm):
+        quantized_inputs = targets = True
+
+        def round(self, block, layers):
+            found[block.name] = torch.cat([block.targets[batch] for batch in range(block.batches)])
+            yield from super().round(block, layers)
+
+    class Module:
+        Options, Algorithm = rtn.Options, Watching
+
+    load_module = registry.load
+    monkeypatch.setattr(
+        registry, "load", lambda package, name: Module if package == ROUNDERS else load_module(package, name)
+    )
+    for name in ("llama", "mlp"):
+        model, sample = make(name)
+        expected = outputs(model, sample)
+        aq.quantize(model, sample, AqRecipe(bits=2))
+        assert torch.allclose(found[""].sort(0).values, expected.sort(0).values, atol=1e-5)
+
+
+def test_transforms_run_in_the_order_of_the_recipe():
+    recipe = AqRecipe(algorithms=("smoothquant", "awq", "gptq"), layers={"*q_proj": {"algorithms": ["awq", "gptq"]}})
+    result = aq.quantize(*make("llama"), recipe)
+    assert list(result.transforms) == ["smoothquant", "awq"]
+
+
+def test_a_rotation_is_named_with_the_layers_that_it_changed():
+    result = aq.quantize(*make("llama"), AqRecipe(algorithms=("quarot", "awq"), bits=4))
+    assert {row.algorithm for row in result.layers if row.module.endswith("up_proj")} == {"quarot+awq+rtn"}
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch):

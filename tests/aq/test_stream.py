@@ -122,3 +122,29 @@ def test_a_block_that_writes_into_its_input_is_run_on_a_copy():
     stream = Stream(Net(), find_blocks(Net(), batch), [batch])
     for _ in range(2):
         assert stream.run(0, 0, stream.hidden[0]).tolist() == [[1.0, 1.0]]
+
+
+class _InPlace(nn.Module):
+    """What stands between its blocks writes into the tensor that it passes on."""
+
+    def __init__(self, build):
+        super().__init__()
+        self.blocks, self.act = nn.ModuleList(build() for _ in range(3)), nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = self.act(block(x))
+        return x
+
+
+@torch.no_grad()
+def test_values_that_are_written_between_blocks_make_no_chain():
+    model = _InPlace(lambda: nn.Sequential(nn.Linear(4, 4), nn.Tanh()))
+    assert find_blocks(model, (torch.randn(2, 4),)) is None
+
+
+@torch.no_grad()
+def test_layers_themselves_are_no_blocks():
+    model = _InPlace(lambda: nn.Linear(4, 4))
+    model.act = nn.Identity()
+    assert find_blocks(model, (torch.randn(2, 4),)) is None

@@ -211,3 +211,18 @@ def test_pairs_across_a_border_are_dropped_with_the_reason():
     inside = _trace("mlp").within(lambda name: name != "0")
     assert _pairs(inside) == {"2": ["4"]}
     assert inside.unpaired["2"] == "0 before it is paired across blocks, with 0"
+
+
+@torch.no_grad()
+def test_a_weight_of_two_layers_is_not_scaled():
+    class Twins(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+            self.c.weight = self.a.weight
+
+        def forward(self, x):
+            return self.c(self.b(torch.relu(self.a(x))))
+
+    model = Twins()
+    assert not trace(model, lambda: model(torch.randn(2, 4))).pairs

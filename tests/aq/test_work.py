@@ -25,12 +25,12 @@ def _with_idle_layer():
 
 def test_a_failure_stops_the_run_by_default():
     with pytest.raises(LayerError, match="idle: no token of the calibration sample goes through it; skip it"):
-        aq.quantize(*_with_idle_layer(), AqRecipe())
+        aq.quantize(*_with_idle_layer(), AqRecipe(clip=True))
 
 
 def test_on_failure_rtn_rounds_and_counts():
     model, sample = _with_idle_layer()
-    result = aq.quantize(model, sample, AqRecipe(on_failure="rtn"))
+    result = aq.quantize(model, sample, AqRecipe(on_failure="rtn", clip=True))
     assert isinstance(model.module.idle, QuantizedLinear)
     failed = {row.module: row for row in result.layers if row.failure}
     assert failed.keys() == {"idle"}
@@ -41,7 +41,7 @@ def test_on_failure_rtn_rounds_and_counts():
 
 def test_on_failure_float_leaves_the_layer_and_counts():
     model, sample = _with_idle_layer()
-    result = aq.quantize(model, sample, AqRecipe(on_failure="float"))
+    result = aq.quantize(model, sample, AqRecipe(on_failure="float", clip=True))
     assert isinstance(model.module.idle, torch.nn.Linear)
     assert [(item.module, item.became) for item in result.failures] == [("idle", "float")]
     assert "idle" in {item.module for item in result.skipped}
@@ -51,10 +51,18 @@ def test_on_failure_float_leaves_the_layer_and_counts():
 @pytest.mark.parametrize("answer", ["rtn", "float"])
 def test_the_layers_behind_a_failure_are_quantized_as_without_it(answer):
     model, sample = _with_idle_layer()
-    aq.quantize(model, sample, AqRecipe(bits=4, on_failure=answer))
+    aq.quantize(model, sample, AqRecipe(bits=4, clip=True, on_failure=answer))
     other, sample = make("mlp")
-    aq.quantize(other, sample, AqRecipe(bits=4))
+    aq.quantize(other, sample, AqRecipe(bits=4, clip=True))
     assert torch.equal(outputs(model, sample), outputs(other, sample))
+
+
+def test_a_layer_without_tokens_is_no_failure_where_nothing_is_learnt_from_them():
+    result = aq.quantize(*_with_idle_layer(), AqRecipe())
+    rows = {row.module: row for row in result.layers}
+    assert rows["idle"].failure is None
+    assert rows["idle"].output_mse is None
+    assert rows["0"].output_mse is not None
 
 
 def test_weights_that_are_not_finite_stay_float_only_where_asked():

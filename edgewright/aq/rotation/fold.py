@@ -1,12 +1,12 @@
 """Put the rotation of a space, and the gains of the norms in it, into the weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from edgewright.aq.rotation.spaces import Gain, Reader, Space
+from edgewright.aq.rotation.spaces import Gain, Reader, Space, Writer
 from edgewright.aq.structure import Pair
 from edgewright.models.rotated import InputRotation, RotatedLinear, behind_rotation, without_rotation
 from edgewright.rotation.rotation import Rotation
@@ -30,7 +30,15 @@ class Fold:
         self._rotated: list[RotatedLinear] = []
 
     def obstacle(self, space: Space) -> str | None:
-        """Why the shift of a norm cannot leave the space, or None: its readers have no bias, and it has tiny gains."""
+        """Why the space cannot be rotated, or None.
+
+        The shift of a norm that has tiny gains cannot leave the space where readers have no bias; and tied weights
+        stay one where nothing beside the model could record that they are two.
+        """
+        shared = next(self._shared(space, {id(item.tensor): (space, item) for item in space.writers}), None)
+        if shared is not None and not self._can_record_ties():
+            return (f"{shared[0].layer} shares {shared[1].owner}, and nothing beside the model can record that it has"
+                    " a weight of its own")
         for gain in space.gains:
             if not self._is_divisible(gain) and gain.shift is not None:
                 bare = [reader.layer for reader in self._readers(space, gain) if self._module(reader).bias is None]
@@ -42,16 +50,11 @@ class Fold:
         """Give readers their own copy of a weight that something else writes or reads in another way."""
         writers = {id(writer.tensor): (space, writer) for space in spaces for writer in space.writers}
         for space in spaces:
-            for reader in space.readers:
+            for reader, writer in self._shared(space, writers):
                 module = self._module(reader)
-                found = writers.get(id(module.weight))
-                if found is None:
-                    continue
-                is_alike = found[0] is space and (reader.gain is None or self._is_neutral(reader.gain))
-                if found[1].owner != reader.layer and not is_alike:
-                    self._parameters.append((module, module.weight))
-                    module.weight = nn.Parameter(module.weight.detach().clone(), requires_grad=False)
-                    self.untied[reader.layer] = found[1].owner
+                self._parameters.append((module, module.weight))
+                module.weight = nn.Parameter(module.weight.detach().clone(), requires_grad=False)
+                self.untied[reader.layer] = writer.owner
 
     def rotate(self, space: Space, rotation: Rotation) -> None:
         """Fold the gains of a space into its readers, and rotate its free runs in all writers and readers."""
@@ -120,6 +123,21 @@ class Fold:
             rotated = rotation.apply(gain.shift / value) if is_divisible else torch.zeros_like(gain.shift)
             self._set(gain.shift, rotated)
         self._set(gain.part.tensor, torch.full_like(gain.part.tensor, 1.0 - gain.part.offset))
+
+    def _shared(self, space: Space, writers: Mapping[int, tuple[Space, Writer]]) -> Iterator[tuple[Reader, Writer]]:
+        """Readers of the space whose weight something else writes or reads in another way, and that."""
+        for reader in space.readers:
+            found = writers.get(id(self._module(reader).weight))
+            if found is None:
+                continue
+            is_alike = found[0] is space and (reader.gain is None or self._is_neutral(reader.gain))
+            if found[1].owner != reader.layer and not is_alike:
+                yield reader, found[1]
+
+    def _can_record_ties(self) -> bool:
+        from transformers import PreTrainedModel
+
+        return any(isinstance(module, PreTrainedModel) for module in self.model.modules())
 
     def _rotate(self, tensor: nn.Parameter, axis: int, rotation: Rotation, free: Tensor) -> None:
         rotated = rotation.apply(tensor.detach(), axis)

@@ -95,6 +95,7 @@ class Algorithm:
 
     statistics: ClassVar[frozenset[Statistic]] = frozenset({Statistic.HESSIAN})
     quantized_inputs: ClassVar[bool] = True
+    targets: ClassVar[bool] = True
 
     def __init__(self, options: Options) -> None:
         self.options = options

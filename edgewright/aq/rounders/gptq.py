@@ -82,6 +82,7 @@ class Algorithm:
 
     statistics: ClassVar[frozenset[Statistic]] = frozenset({Statistic.HESSIAN})
     quantized_inputs: ClassVar[bool] = True
+    targets: ClassVar[bool] = False
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -96,12 +97,8 @@ class Algorithm:
         stages: dict[str, list[str]] = {}
         for name in layers:
             stages.setdefault(leaders.get(name, name) if self.options.true_sequential else "", []).append(name)
-        done = 0
         for names in stages.values():
-            for name, weight in self._round(block, names, leaders):
-                yield name, weight
-                done += 1
-                block.advance(done / len(layers), name)
+            yield from self._round(block, names, leaders)
             if self.options.true_sequential:
                 block.changed()
 

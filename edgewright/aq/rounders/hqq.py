@@ -64,6 +64,7 @@ class Algorithm:
 
     statistics: ClassVar[frozenset[Statistic]] = frozenset()
     quantized_inputs: ClassVar[bool] = False
+    targets: ClassVar[bool] = False
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -73,11 +74,10 @@ class Algorithm:
         pieces = {name: list(_pieces(block.layers[name])) for name in layers}
         fits = (_Fit(*piece, self.options) for name in layers for piece in pieces[name])
         found = ordered_map(_Fit.run, fits)
-        for done, name in enumerate(layers, 1):
+        for name in layers:
             parts = list(islice(found, len(pieces[name])))
             scale, zero_point = (torch.cat([part[index] for part in parts]) for index in (0, 1))
             yield name, quantize(block.layers[name].matrix, scale, zero_point, block.layers[name].grid)
-            block.advance(done / len(layers), name)
 
     def objective(self, block: Block, weights: Mapping[str, QuantizedWeight]) -> float:
         """Sum of |w - s (q - z)|^p over all weights."""

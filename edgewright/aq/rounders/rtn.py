@@ -33,6 +33,7 @@ class Algorithm:
 
     statistics: ClassVar[frozenset[Statistic]] = frozenset()
     quantized_inputs: ClassVar[bool] = False
+    targets: ClassVar[bool] = False
 
     def __init__(self, options: Options) -> None:
         self.options = options

@@ -68,14 +68,14 @@ class Algorithm:
         errors = torch.zeros_like(alphas)
         for consumer in consumers:
             error = partial(_error, block.layers[consumer.layer], consumer, block.statistics(consumer.layer))
-            errors += torch.stack(list(ordered_map(error, candidates)))
+            errors += torch.stack([item.cpu() for item in ordered_map(error, candidates)])
         return candidates[int(errors.argmin())]
 
 
 def _error(layer: Layer, consumer: Consumer, statistics: Statistics, factors: Tensor) -> Tensor:
     """Squared output error of a layer whose inputs are divided by `factors` [channels], summed over its outputs."""
     rows = torch.arange(0, len(layer.weight), -(-len(layer.weight) // _ROWS) if len(statistics.hessian) == 1 else 1)
-    weight, own = layer.weight[rows], spread(factors, consumer, layer.module).to(layer.weight.dtype)
+    weight, own = layer.weight[rows], spread(factors, consumer, layer.module).to(layer.weight)
     own = own if len(own) == 1 else own[rows]
     scaled = (weight * own).flatten(1)
     restored = rounded(scaled, *min_max(scaled, layer.grid), layer.grid).reshape(weight.shape) / own

@@ -70,7 +70,9 @@ class _Logits(nn.Module):
 
 def _filled(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
     wanted = {name for name, value in model.state_dict().items() if value.is_floating_point()}
-    missing, surplus = wanted - tensors.keys(), {name for name in tensors.keys() - wanted if "inv_freq" not in name}
+    # Tables, and the matrix that auto-round keeps beside the weights that it has rotated.
+    surplus = {name for name in tensors.keys() - wanted if "inv_freq" not in name and "spinquant" not in name}
+    missing = wanted - tensors.keys()
     if missing or surplus:
         raise ValueError(f"tensors missing: {sorted(missing)[:3]}, without a place: {sorted(surplus)[:3]}")
     model.load_state_dict({name: tensors[name] for name in wanted}, strict=False)

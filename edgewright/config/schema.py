@@ -71,10 +71,11 @@ class AqRecipe(Entry):
         entries: list[AqRecipe | LayerOverride] = [self]
         entries += [item for item in self.layers.values() if isinstance(item, LayerOverride)]
         for entry in entries:
-            for key in sorted(entry.model_fields_set & fixed.keys()) if entry.format == "mxfp4" else ():
+            layout = entry.format if "format" in entry.model_fields_set else self.format
+            for key in sorted(entry.model_fields_set & fixed.keys()) if layout == "mxfp4" else ():
                 if getattr(entry, key) != fixed[key]:
                     raise ValueError(f"{key}: {getattr(entry, key)} does not go with format: mxfp4,"
-                                     f" which has {fixed[key]}")
+                                     f" which has {fixed[key]}; give format: int with it")
         return self
 
 

@@ -96,13 +96,16 @@ def check(module: GraphModule, node: Node, scheme: WeightScheme) -> None:
     """Refuse integer weights that are not what the scheme asks for: they are carried, never rounded again.
 
     Raises:
-        ConfigError: naming the module, what it brings and what the scheme wants.
+        ConfigError: naming the module, what it brings and what the scheme wants, or that its zero points are floats.
     """
     weight = weight_of(node)
     dequantize = None if weight is None else origin(weight)
     if dequantize is None:
         return
     found = read(module, dequantize)
+    if found.zero_point.is_floating_point() and not found.is_symmetric:
+        raise ConfigError(f"module '{owner_of(node)}' brings float zero points from aq, which gq does not carry; "
+                          "give options: {hqq: {zero_point: integer}}, or say float for it under layers")
     granularity = "tensor" if found.scale.numel() == 1 and scheme.granularity == "tensor" else "channel"
     brought = WeightScheme(
         bits=4 if found.bits <= 4 else 8,

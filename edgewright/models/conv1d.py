@@ -3,6 +3,7 @@
 from torch import nn
 
 from edgewright.models.empty import without_weights
+from edgewright.models.quantized import QuantizedLinear
 
 
 def names(model: nn.Module) -> tuple[str, ...]:
@@ -30,8 +31,14 @@ def replace(model: nn.Module) -> None:
 
 
 def original_names(model: nn.Module) -> tuple[str, ...]:
-    """Paths of the modules that are Conv1D where transformers builds the model; none for other models."""
+    """Paths of the Linear layers that are Conv1D where transformers builds the model; none for other models."""
     if getattr(model, "config", None) is None:
         return ()
+    from transformers import PreTrainedModel
+
+    if not isinstance(model, PreTrainedModel):
+        return ()
     with without_weights():
-        return names(type(model)(model.config))
+        original = names(type(model)(model.config))
+    linears = {name for name, module in model.named_modules() if isinstance(module, nn.Linear | QuantizedLinear)}
+    return tuple(name for name in original if name in linears)

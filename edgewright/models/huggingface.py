@@ -1,5 +1,6 @@
 """Hugging Face folders and hub ids, through transformers."""
 
+import re
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -12,15 +13,17 @@ from torch import nn
 
 from edgewright.config import ModelEntry
 from edgewright.errors import InputError, first_line
-from edgewright.files import read_json
 from edgewright.models import checkpoints, conv1d, packed, weights
 from edgewright.models.checkpoints import native
+from edgewright.models.documents import read_object
 from edgewright.models.empty import without_weights
 from edgewright.models.spec import InputSpec
 
-_KEPT = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
+_KEPT = ("*.json", "*.txt", "*.model", "*.jinja")
 _NOT_DONE = ("do_center_crop", "crop_pct", "do_pad", "do_flip_channel_order")
 _BILINEAR = 2
+_MALFORMED = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, ArithmeticError, re.error,
+              SafetensorError)
 _CLASSES = {
     "language-modeling": ("AutoModelForCausalLM", "input_ids"),
     "image-classification": ("AutoModelForImageClassification", "pixel_values"),
@@ -31,26 +34,28 @@ def fetch(source: str, folder: Path) -> None:
     """Copy the Hugging Face folder or hub snapshot `source` into `folder`.
 
     Raises:
-        InputError: there is no such folder, and the hub does not give it.
+        InputError: there is no such folder and the hub does not give it, or its files are not those of a model.
     """
     origin = Path(source)
     if not origin.is_dir():
         origin = _snapshot(source)
     if not (origin / "config.json").is_file():
         raise InputError(f"{source}: no config.json; give a Hugging Face folder or id")
-    if not list(origin.glob("*.safetensors")):
+    files = weights.files(origin)
+    if not files:
         raise InputError(f"{source}: no safetensors weights; pickled weights are refused")
     checkpoints.settings(origin)
-    for pattern in _KEPT:
-        for file in sorted(origin.glob(pattern)):
-            shutil.copyfile(file, folder / file.name)
+    for file in [*files, *(file for pattern in _KEPT for file in sorted(origin.glob(pattern)))]:
+        if not file.is_file():
+            raise InputError(f"{file}: no such weights file")
+        shutil.copyfile(file, folder / file.name)
 
 
 def _snapshot(source: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(source, allow_patterns=list(_KEPT)))
+        return Path(snapshot_download(source, allow_patterns=[*_KEPT, "*.safetensors"]))
     except Exception as error:
         raise InputError(f"{source}: no such folder, and the Hugging Face hub did not give it"
                          f" (no network, or no such id): {first_line(error)}") from error
@@ -78,37 +83,43 @@ def load(folder: Path, task: str, dtype: Literal["float32", "stored"] = "float32
         raise InputError(f"{folder}: a Hugging Face model for the task {task} is not supported; give a factory")
     class_name, argument = _CLASSES[task]
     factory = getattr(transformers, class_name)
+    weights.files(folder)
+    if "transformers_weights" in read_object(folder / "config.json"):
+        raise InputError(f"{folder}: config.json: transformers_weights is not read; name the file model.safetensors")
     try:
         with without_weights():
-            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-            module = factory.from_config(config, dtype=torch.float32)
+            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            module = factory.from_config(config, dtype=torch.float32, trust_remote_code=False)
         keep_dtype = dtype == "stored"
-        if not _put_integers(module, folder, keep_dtype) and not _put_floats(module, folder, keep_dtype):
+        if not _put_integers(module, folder) and not _put_floats(module, folder, keep_dtype):
             module, info = factory.from_pretrained(
                 folder, dtype="auto" if keep_dtype else torch.float32, use_safetensors=True, local_files_only=True,
-                output_loading_info=True, ignore_mismatched_sizes=True,
+                output_loading_info=True, ignore_mismatched_sizes=True, trust_remote_code=False,
             )  # fmt: skip
             _check_complete(info, folder)
             conv1d.replace(module)
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except _MALFORMED as error:
         raise InputError(f"{folder}: transformers cannot load it: {first_line(error)}") from error
     module.eval().requires_grad_(False)
     _return_logits(module, argument)
     return module
 
 
-def _put_integers(module: nn.Module, folder: Path, keep_dtype: bool) -> bool:
-    """Whether the folder is a checkpoint with integer weights; they are in `module` then."""
+def _put_integers(module: nn.Module, folder: Path) -> bool:
+    """Whether the folder is a checkpoint with integer weights; they are in `module` then, what is float as float32."""
     settings, is_native = checkpoints.settings(folder), (folder / native.FILE).is_file()
     if settings is None and not is_native:
         return False
+    transposed = conv1d.names(module)
     conv1d.replace(module)
     tensors = weights.read_folder(folder)
     if is_native:
         native.prepare(module, folder)
     elif settings is not None:
+        floats = [f"{name}.weight" for name in transposed if f"{name}.weight_scale" not in tensors]
+        tensors |= {key: tensors[key].mT.contiguous() for key in floats if key in tensors}
         packed.install(module, tensors, settings, str(folder))
-    weights.fit(module, tensors, str(folder), keep_dtype=keep_dtype)
+    weights.fit(module, tensors, str(folder))
     return True
 
 
@@ -153,7 +164,7 @@ def _return_logits(module: Any, argument: str) -> None:
 
 def inputs(folder: Path, entry: ModelEntry) -> tuple[InputSpec, ...]:
     """Input signature: token ids of `export.sequence`, or pixels of the configuration's image size."""
-    config = read_json(folder / "config.json")
+    config = read_object(folder / "config.json")
     if entry.task == "language-modeling":
         limit = config.get("max_position_embeddings")
         if limit is not None and entry.export.sequence > limit:
@@ -166,7 +177,7 @@ def inputs(folder: Path, entry: ModelEntry) -> tuple[InputSpec, ...]:
 
 def vocabulary(folder: Path) -> int | None:
     """Number of token ids, or None where the configuration has none."""
-    value = read_json(folder / "config.json").get("vocab_size")
+    value = read_object(folder / "config.json").get("vocab_size")
     return None if value is None else int(value)
 
 
@@ -179,7 +190,7 @@ def preprocess(folder: Path) -> dict[str, Any] | None:
     path = folder / "preprocessor_config.json"
     if not path.is_file():
         return None
-    raw = read_json(path)
+    raw = read_object(path)
     resizes = raw.get("do_resize", True)
     unknown = [key for key in _NOT_DONE if raw.get(key)]
     if resizes and raw.get("resample", _BILINEAR) != _BILINEAR:

@@ -1,5 +1,6 @@
 """Take over the integers of a checkpoint in a layout of others, and write a model in any layout."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -7,15 +8,18 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from edgewright.errors import InputError
-from edgewright.files import read_json, write_json
+from edgewright.errors import InputError, first_line
+from edgewright.files import write_json
 from edgewright.models import checkpoints, conv1d, quantized, rotated, weights
 from edgewright.models.checkpoints import ReadableLayout
 from edgewright.models.checkpoints._common import BUFFERS
+from edgewright.models.documents import read_object
 from edgewright.models.quantized import WeightFormat
 
 _CONFIG = "config.json"
 _CARRIERS = ("dequantized", checkpoints.NATIVE)
+_MALFORMED = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RuntimeError, re.error)
+"""What reading fails with where a file of others has values or shapes that no writer gives it."""
 
 
 def install(model: nn.Module, tensors: weights.Tensors, settings: Mapping[str, Any], where: str) -> None:
@@ -36,7 +40,7 @@ def install(model: nn.Module, tensors: weights.Tensors, settings: Mapping[str, A
     layout = cast(ReadableLayout, checkpoints.load(settings["quant_method"]))
     try:
         layout.check(settings)
-    except (ValueError, KeyError) as error:
+    except _MALFORMED as error:
         raise InputError(f"{where}: {_CONFIG}: quantization_config: {_said(error)}") from error
     mark = f".{layout.MARK}"
     for name in [key.removesuffix(mark) for key in tensors if key.endswith(mark)]:
@@ -46,7 +50,7 @@ def install(model: nn.Module, tensors: weights.Tensors, settings: Mapping[str, A
             if not isinstance(module, nn.Linear | nn.Embedding):
                 raise ValueError(f"it is a {type(module).__name__}, and not a Linear")
             weight, order = layout.unpack(name, module, own, settings)
-        except (ValueError, KeyError, AttributeError, RuntimeError) as error:
+        except _MALFORMED as error:
             raise InputError(f"{where}: {name}: {_said(error)}") from error
         _drop_empty_bias(name, module, tensors)
         form = WeightFormat(weight.grid, tuple(module.weight.shape), permuted=order is not None)
@@ -94,7 +98,7 @@ def write(layout: str, model: nn.Module, source: Path, folder: Path) -> None:
     for name, document in writer.documents(model).items():
         write_json(folder / name, document)
     if (source / _CONFIG).is_file():
-        write_json(folder / _CONFIG, _config(read_json(source / _CONFIG), model, writer.configuration(model)))
+        write_json(folder / _CONFIG, _config(read_object(source / _CONFIG), model, writer.configuration(model)))
 
 
 def _config(raw: dict[str, Any], model: nn.Module, settings: dict[str, Any] | None) -> dict[str, Any]:
@@ -118,4 +122,4 @@ def _drop_empty_bias(name: str, module: nn.Module, tensors: weights.Tensors) -> 
 
 
 def _said(error: Exception) -> str:
-    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return f"{error} is missing" if isinstance(error, KeyError) else first_line(error)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from edgewright.errors import InputError
-from edgewright.files import read_json
+from edgewright.models.documents import read_object
 
 Tensors = dict[str, torch.Tensor]
 
@@ -42,13 +42,28 @@ def read(path: Path) -> Tensors:
 
 
 def files(folder: Path) -> list[Path]:
-    """The safetensors files of a Hugging Face folder: `model.safetensors`, those of its index, or all there are."""
+    """The safetensors files of a Hugging Face folder: `model.safetensors`, those of its index, or all there are.
+
+    Raises:
+        InputError: the index is malformed, or names anything but safetensors files of the folder itself.
+    """
     whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if whole.is_file():
         return [whole]
     if index.is_file():
-        return [folder / name for name in sorted(set(read_json(index)["weight_map"].values()))]
+        return [folder / name for name in _shards(index)]
     return sorted(folder.glob("*.safetensors"))
+
+
+def _shards(index: Path) -> list[str]:
+    shards = read_object(index).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+        raise InputError(f"{index}: weight_map: expected the name of a file for each tensor")
+    for name in sorted(set(shards.values())):
+        # A path may lead out of the folder, and another suffix to a pickle.
+        if not name.endswith(".safetensors") or set(name) & set("/\\\0"):
+            raise InputError(f"{index}: weight_map: {name!r} is no safetensors file of the folder")
+    return sorted(set(shards.values()))
 
 
 def read_folder(folder: Path) -> Tensors:
@@ -101,7 +116,8 @@ def fit(module: nn.Module, tensors: Tensors, where: str, *, keep_dtype: bool = F
         keep_dtype: leave floating point tensors in the dtype that they have, else they get the module's.
 
     Raises:
-        InputError: naming the first tensor that is missing, unknown or of another shape, or not finite.
+        InputError: naming the first tensor that is missing, unknown, of another shape, not finite, or different
+            from another that is the same parameter of the module.
     """
     reason = misfit(module, tensors)
     if reason is not None:
@@ -113,7 +129,7 @@ def fit(module: nn.Module, tensors: Tensors, where: str, *, keep_dtype: bool = F
 
 
 def misfit(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> str | None:
-    """The first tensor that is missing, unknown or of another shape, or None where all fit."""
+    """The first tensor that is missing, unknown, of another shape or unlike one it is tied to, or None if all fit."""
     own = module.state_dict(keep_vars=True)
     unknown = sorted(tensors.keys() - own.keys())
     if unknown:
@@ -126,6 +142,11 @@ def misfit(module: nn.Module, tensors: Mapping[str, torch.Tensor]) -> str | None
     for name, value in tensors.items():
         if value.shape != own[name].shape:
             return f"'{name}' has shape {list(value.shape)}, the model's has {list(own[name].shape)}"
+    firsts: dict[tuple[str, int], str] = {}
+    for name, value in tensors.items():
+        first = firsts.setdefault(_identity(own[name]), name)
+        if first != name and not torch.equal(tensors[first].to(value.dtype), value):
+            return f"'{first}' and '{name}' are one parameter in the model and differ in the file"
     return None
 
 

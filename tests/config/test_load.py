@@ -26,6 +26,11 @@ def test_the_default_is_valid():
     assert [variant.target for variant in params.variants][1] == ("xnnpack", "onnxruntime", "ethos-u85-256")
 
 
+def test_layers_of_an_mxfp4_recipe_may_be_integers():
+    layers = {"head": {"format": "int", "bits": 8, "group": None}, "a": {"bits": 4}, "b": "skip"}
+    assert config.AqRecipe.model_validate({"format": "mxfp4", "layers": layers}).layers["head"].bits == 8
+
+
 def change(path, value):
     def apply(document):
         *parents, leaf = path
@@ -50,6 +55,10 @@ def change(path, value):
     (change(("aq", "awq-w4", "layers"), {"a": {"symmetric": None}}), "LayerOverride.symmetric: Input should be"),
     (change(("aq", "awq-w4", "layers"), {"a": {"algorithms": None}}), "LayerOverride.algorithms: Input should be"),
     (change(("aq", "awq-w4", "layers"), {"a": {"bitz": 3}}), "unknown key 'bitz' (did you mean 'bits'?)"),
+    (change(("aq", "mx"), {"format": "mxfp4", "layers": {"a": {"bits": 8}}}),
+     "bits: 8 does not go with format: mxfp4, which has 4; give format: int with it"),
+    (change(("aq", "mx"), {"format": "mxfp4", "layers": {"a": {"group": None}}}), "group: None does not go with"),
+    (change(("aq", "mx"), {"layers": {"a": {"format": "mxfp4", "clip": True}}}), "clip: True does not go with"),
     (change(("models", "resnet8", "preprocess"), {"std": [1.0, 0.0, 1.0]}), "resnet8.preprocess.std: must not be 0"),
     (change(("models", "resnet8", "preprocess"), {"mean": [1, 2]}),
      "models.resnet8: preprocess.mean: 2 values for an input of 3 channels; give 1 or 3"),

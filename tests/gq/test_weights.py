@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from edgewright import ir, targets
+from edgewright.config.schema import WeightScheme
 from edgewright.errors import ConfigError, InputError
+from edgewright.gq import integers
 from edgewright.gq.annotate import annotate, scopes_of
 from edgewright.gq.parameters import Parameters
 from edgewright.gq.scheme import Resolved
@@ -19,12 +23,15 @@ def plans_of(program, wanted=None, target="xnnpack"):
     return module, [plan for plan in found.quantized if plan.kernel.weights is not None]
 
 
-def brought(grid, columns=64):
+def brought(grid, columns=64, zero_point=torch.int8):
     """A program with one linear whose weight is integers, as aq leaves it, and the integers."""
     torch.manual_seed(3)
     matrix = torch.randn(16, columns)
     weight = quantize(matrix, *min_max(matrix, grid), grid)
-    linear = QuantizedLinear(WeightFormat(grid, (16, columns)), nn.Parameter(torch.zeros(16)))
+    if zero_point.is_floating_point:
+        weight = replace(weight, zero_point=weight.zero_point + 0.4)
+    form = WeightFormat(grid, (16, columns), zero_point.is_floating_point)
+    linear = QuantizedLinear(form, nn.Parameter(torch.zeros(16)))
     linear.assign(weight)
     net = nn.Sequential()
     net.add_module("proj", linear)
@@ -119,6 +126,24 @@ def test_other_integers_than_the_scheme_asks_for_are_an_error(grid, values, mess
         plans_of(brought(grid)[0], scheme(values))
 
 
+@pytest.mark.parametrize(("group", "wanted"), [
+    (None, WeightScheme(symmetric=False)),
+    (32, WeightScheme(bits=4, granularity="group", group=32, symmetric=False)),
+])
+def test_float_zero_points_from_aq_are_refused_and_not_cut_off(group, wanted):
+    program, weight = brought(Grid(4, False, group), zero_point=torch.float32)
+    assert weight.zero_point.is_floating_point()
+    module = ir.unlift(program)
+    with pytest.raises(ConfigError, match=r"'proj' brings float zero points .* \{hqq: \{zero_point: integer\}\}"):
+        integers.check(module, _linear(module), wanted)
+    whole = ir.unlift(brought(Grid(4, False, group))[0])
+    integers.check(whole, _linear(whole), wanted)
+
+
+def _linear(module):
+    return next(node for node in module.graph.nodes if ir.operator_name(node.target) == "linear")
+
+
 def test_weights_that_are_not_finite_are_named():
     net = Small()
     with torch.no_grad():
@@ -129,13 +154,13 @@ def test_weights_that_are_not_finite_are_named():
 
 
 def test_a_convolution_from_aq_gets_the_form_that_kernels_take():
-    from edgewright.models.quantized import replace
+    from edgewright.models import quantized
 
     net = Small()
     grid = Grid(8, True)
     matrix = net.conv2.weight.detach().flatten(1)
     weight = quantize(matrix, *min_max(matrix, grid), grid)
-    replace(net, "conv2", WeightFormat(grid, tuple(net.conv2.weight.shape))).assign(weight)
+    quantized.replace(net, "conv2", WeightFormat(grid, tuple(net.conv2.weight.shape))).assign(weight)
     module, plans = plans_of(program_of(net, 3, 8, 8))
     found = integer_weight(module, plans[1])
     assert (found.source, found.module, found.scale.shape) == ("aq", "conv2", (8,))

@@ -1,7 +1,9 @@
 import json
+from shutil import copytree
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from edgewright import aq
@@ -64,3 +66,22 @@ def test_its_integers_come_back_and_transformers_loads_the_float_values(gpt2, tm
         assert torch.equal(load(tmp_path / "float").module(IDS), own(IDS))
         logits = AutoModelForCausalLM.from_pretrained(tmp_path / "float")(input_ids=IDS).logits
         torch.testing.assert_close(logits, own(IDS))
+
+
+def test_conv1d_that_stayed_float_beside_integers_is_turned_too(gpt2, tmp_path):
+    _, source = gpt2
+    folder, head = tmp_path / "packed", torch.randint(-128, 128, (48, 32), dtype=torch.int8)
+    copytree(source, folder)
+    tensors = load_file(folder / "model.safetensors")
+    tensors |= {"lm_head.weight": head, "lm_head.weight_scale": torch.ones(48, 1)}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    weights = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel"}
+    settings = {"quant_method": "compressed-tensors", "format": "int-quantized",
+                "config_groups": {"group_0": {"targets": ["lm_head"], "weights": weights}}}
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"quantization_config": settings}))
+    own, expected = load(folder).module, load(source).module
+    for name in ("attn.c_attn", "attn.c_proj", "mlp.c_fc"):
+        layer = f"transformer.h.0.{name}"
+        assert torch.equal(own.get_submodule(layer).weight, expected.get_submodule(layer).weight)
+    assert torch.equal(own.lm_head.weight, head)

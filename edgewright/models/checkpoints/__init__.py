@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from edgewright import registry
 from edgewright.errors import InputError
-from edgewright.files import read_json
+from edgewright.models.documents import read_object
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -89,14 +89,16 @@ def settings(folder: Path) -> Mapping[str, Any] | None:
     """The `quantization_config` of a Hugging Face folder, None for a float model.
 
     Raises:
-        InputError: its method is not read.
+        InputError: its method is not read, or config.json is malformed.
     """
     path = folder / "config.json"
-    found = read_json(path).get("quantization_config") if path.is_file() else None
+    found = read_object(path).get("quantization_config") if path.is_file() else None
     if found is None:
         return None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: quantization_config: expected a mapping, got a {type(found).__name__}")
     method = found.get("quant_method")
     if method not in METHODS:
         raise InputError(f"{path}: quantization_config.quant_method '{method}' is not read; {', '.join(METHODS)} are,"
                          " or give the float model")
-    return cast("Mapping[str, Any]", found)
+    return found

@@ -1,5 +1,7 @@
 """What the layouts share."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -78,16 +80,41 @@ def assemble(integers: Tensor, scale: Tensor, zero_point: Tensor, bits: int, gro
     )
 
 
-def permuted(index: Tensor, group: int) -> Tensor | None:
+def even_group(columns: int, groups: int) -> int | None:
+    """Columns in each of `groups` that a file does not describe further, None for one group.
+
+    Raises:
+        ValueError: they are not all alike.
+    """
+    if groups < 1 or columns % groups:
+        raise ValueError(f"its {columns} columns cannot be {groups} groups of one size")
+    return columns // groups if groups > 1 else None
+
+
+def require(tensors: Mapping[str, Tensor], dtype: torch.dtype, *names: str) -> None:
+    """Refuse tensors of another dtype.
+
+    Raises:
+        ValueError: naming the first of them.
+    """
+    for name in names:
+        if name in tensors and tensors[name].dtype != dtype:
+            raise ValueError(f"{name} is {tensors[name].dtype}, the layout has {dtype}")
+
+
+def permuted(index: Tensor, columns: int, group: int) -> Tensor | None:
     """The order that puts the columns of a group together, or None where they are.
 
     Args:
         index: int [in], the group of each column.
+        columns: inputs of the layer.
         group: columns in a group; only the last group may have fewer.
 
     Raises:
-        ValueError: the groups have other sizes.
+        ValueError: it has another length, or the groups have other sizes.
     """
+    if index.shape != (columns,):
+        raise ValueError(f"g_idx of shape {list(index.shape)} for {columns} columns")
     wanted = torch.arange(index.numel()) // group
     index = index.to(torch.int64)
     if torch.equal(index, wanted):

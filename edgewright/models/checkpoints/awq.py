@@ -88,6 +88,7 @@ def unpack(
 ) -> tuple[QuantizedWeight, None]:
     """The integers of a layer; its group follows from the shapes."""
     rows, columns = module.weight.shape
+    _common.require(tensors, torch.int32, "qweight", "qzeros")
     groups = tensors["scales"].shape[0]
     integers = _common.signed(_separated(tensors["qweight"], rows), _BITS)
     zeros = torch.zeros(groups, rows, dtype=torch.int8)
@@ -95,7 +96,7 @@ def unpack(
         zeros = _common.signed(_separated(tensors["qzeros"], rows), _BITS)
     if integers.shape != (columns, rows):
         raise ValueError(f"qweight of shape {list(tensors['qweight'].shape)} for a weight of {[rows, columns]}")
-    group = -(-columns // groups) if groups > 1 else None
+    group = _common.even_group(columns, groups)
     return _common.assemble(integers.mT, tensors["scales"].mT, zeros.mT, _BITS, group), None
 
 

@@ -20,6 +20,7 @@ MARK = "qweight"
 SUFFIXES = ("qweight", "qzeros", "scales", "g_idx")
 _BITS = (2, 3, 4, 8)
 _WORD = 32
+_PACK_DTYPES = (None, "int32", "torch.int32")
 
 
 def refusal(module: QuantizedModule) -> str | None:
@@ -79,14 +80,16 @@ def documents(model: nn.Module) -> Mapping[str, Any]:
 
 
 def check(settings: Mapping[str, Any]) -> None:
-    """Versions 1 and 2 are read.
+    """Versions 1 and 2, in 32-bit words, are read.
 
     Raises:
-        ValueError: another format, or other bits.
+        ValueError: another format, other words, or other bits.
     """
     version = _version(settings)
     if version not in ("gptq", "gptq_v2"):
         raise ValueError(f"checkpoint_format '{version}' is not read; gptq and gptq_v2 are")
+    if settings.get("pack_dtype") not in _PACK_DTYPES:
+        raise ValueError(f"pack_dtype: {settings['pack_dtype']} is not read; int32 is")
     if settings.get("bits") not in _BITS:
         raise ValueError(f"bits: {settings.get('bits')} is not read; 2, 3, 4 and 8 are")
 
@@ -96,17 +99,18 @@ def unpack(
 ) -> tuple[QuantizedWeight, Tensor | None]:
     """The integers of a layer; its bits and group follow from the shapes."""
     rows, columns = module.weight.shape
+    _common.require(tensors, torch.int32, "qweight", "qzeros")
     bits = tensors["qweight"].shape[0] * _WORD // columns
     if bits not in _BITS or tensors["qweight"].shape != (-(-columns * bits // _WORD), rows):
         raise ValueError(f"qweight of shape {list(tensors['qweight'].shape)} for a weight of {[rows, columns]}")
     groups, index = tensors["scales"].shape[0], tensors.get("g_idx")
-    group = -(-columns // groups) if index is None else int(torch.bincount(index.to(torch.int64)).max())
+    group = _common.even_group(columns, groups) if index is None else _largest_group(index, groups)
     integers = _common.signed(_packing.unpack(tensors["qweight"].mT.contiguous(), bits, columns), bits)
     zeros = _common.signed(_zeros(tensors["qzeros"], bits, rows, _version(settings)), bits)
-    order = None if index is None else _common.permuted(index, group)
+    order = None if index is None else _common.permuted(index, columns, group or columns)
     if order is not None:
         integers = integers[:, order]
-    return _common.assemble(integers, tensors["scales"].mT, zeros.mT, bits, group if groups > 1 else None), order
+    return _common.assemble(integers, tensors["scales"].mT, zeros.mT, bits, group), order
 
 
 def _form(module: QuantizedLinear) -> dict[str, Any]:
@@ -130,6 +134,13 @@ def _zeros(words: Tensor, bits: int, count: int, version: str) -> Tensor:
     # Added to the whole word, because writers subtract from the whole word: the borrow is undone.
     ones = sum(1 << offset for offset in range(0, _WORD, bits))
     return _packing.unpack((words.to(torch.int64) + ones).to(torch.int32), bits, count)
+
+
+def _largest_group(index: Tensor, groups: int) -> int | None:
+    """Columns of the group that has most, None where there is one group."""
+    if not bool(((index >= 0) & (index < groups)).all()):
+        raise ValueError(f"g_idx names other groups than the {groups} of the scales")
+    return int(torch.bincount(index.to(torch.int64)).max()) if groups > 1 else None
 
 
 def _version(settings: Mapping[str, Any]) -> str:

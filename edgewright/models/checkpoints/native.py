@@ -11,8 +11,8 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from edgewright.errors import InputError
-from edgewright.files import read_json
 from edgewright.models import quantized, rotated
+from edgewright.models.documents import read_object
 from edgewright.models.quantized import QuantizedModule, WeightFormat
 from edgewright.rounding import Grid
 
@@ -63,7 +63,7 @@ def read(folder: Path) -> dict[str, WeightFormat]:
         InputError: the file is not of schema 1, or states a range that is not that of its bits.
     """
     path = folder / FILE
-    raw = read_json(path)
+    raw = read_object(path)
     if raw.get("schema") != 1:
         raise InputError(f"{path}: schema {raw.get('schema')}; schema 1 is known")
     formats = {}
@@ -85,7 +85,7 @@ def prepare(model: nn.Module, folder: Path) -> None:
     Raises:
         InputError: the file does not fit the model.
     """
-    for name, seed in read_json(folder / FILE).get("rotated", {}).items():
+    for name, seed in read_object(folder / FILE).get("rotated", {}).items():
         try:
             module = model.get_submodule(name)
         except AttributeError as error:

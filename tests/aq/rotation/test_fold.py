@@ -58,3 +58,24 @@ def test_all_is_taken_back():
     fold.undo()
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert torch.equal(net(x), expected)
+
+
+class _Tied(nn.Module):
+    def __init__(self, tied):
+        super().__init__()
+        self.embed, self.norm, self.head = nn.Embedding(12, 8), nn.RMSNorm(8), nn.Linear(8, 12, bias=False)
+        nn.init.uniform_(self.norm.weight, 0.5, 2.0)
+        if tied:
+            self.head.weight = self.embed.weight
+
+    def forward(self, ids):
+        return self.head(self.norm(self.embed(ids)))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_weights_that_only_transformers_could_record_as_untied_stay_one(tied):
+    torch.manual_seed(0)
+    net = _Tied(tied).requires_grad_(False)
+    _, _, obstacle = _fold(net, torch.arange(5).unsqueeze(0))
+    expected = "head shares embed.weight, and nothing beside the model can record that it has a weight of its own"
+    assert obstacle == (expected if tied else None)

@@ -90,8 +90,8 @@ class _Run:
     def quantize(self) -> QuantizedModel:
         if any(item.scope == "model" for item in self.transforms.values()):
             self.widen(self.model)
-            with self.recorder.block():
-                transform(self.block("", self.structure(), self.run_model), self.transforms, self.recorder, "model")
+            self.recorder.begin()
+            transform(self.block("", self.structure(), self.run_model), self.transforms, self.recorder, "model")
         blocks = find_blocks(self.model, self.first)
         self.left = self.structure()
         if blocks is None:
@@ -104,9 +104,9 @@ class _Run:
             self.model.cpu()
         else:
             self.stream(blocks)
-        with self.recorder.block():
-            for layer in self.embeddings:
-                round_embedding(self.model, layer, self.recorder)
+        self.recorder.begin()
+        for layer in self.embeddings:
+            round_embedding(self.model, layer, self.recorder)
         return self.recorder.result(self.model, devices.describe(self.device))
 
     def stream(self, blocks: Blocks) -> None:
@@ -190,8 +190,8 @@ class _Run:
 
     def finish(self, block: Block, outputs: Activations | None = None) -> None:
         """Transform and round the layers of a block; `outputs` takes what it gives before that."""
-        with self.recorder.block():
-            finish(block, self.transforms, self.rounders, self.recorder, outputs)
+        self.recorder.begin()
+        finish(block, self.transforms, self.rounders, self.recorder, outputs)
         for name in [name for name in self.layers if name.startswith(f"{block.name}." if block.name else "")]:
             del self.layers[name]
 

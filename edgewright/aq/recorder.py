@@ -1,7 +1,6 @@
 """Keeps what happens to each layer, part by part of the model."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -21,7 +20,7 @@ class Part:
 
     formats: dict[str, WeightFormat] = field(default_factory=dict)
     rows: list[LayerReport] = field(default_factory=list)
-    applied: dict[str, list[Applied]] = field(default_factory=dict)
+    applied: dict[str, Applied] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -38,11 +37,9 @@ class Recorder:
         self.on_failure, self._progress, self._shown = on_failure, progress, 0.0
         self.parts = [Part(skipped=list(selection.skipped), failures=list(selection.failures))]
 
-    @contextmanager
-    def block(self) -> Iterator[None]:
-        """What is recorded inside belongs to a part of its own."""
+    def begin(self) -> None:
+        """What is recorded from now on belongs to a part of its own."""
         self.parts.append(Part())
-        yield
 
     @property
     def part(self) -> Part:
@@ -56,8 +53,7 @@ class Recorder:
 
     def changed_by(self, layer: str) -> tuple[str, ...]:
         """The transforms that changed a layer, in the order of the recipe."""
-        found = {name for part in self.parts for name, items in part.applied.items()
-                 if any(layer in item.layers for item in items)}
+        found = {name for part in self.parts for name, item in part.applied.items() if layer in item.layers}
         return tuple(name for name in self.transforms if name in found)
 
     def advance(self, name: str, layers: int, share: float, what: str) -> None:
@@ -89,7 +85,7 @@ class Recorder:
         part = self.part
         return part.formats, {
             "rows": [asdict(row) for row in part.rows],
-            "applied": {name: [asdict(item) for item in items] for name, items in part.applied.items()},
+            "applied": {name: asdict(item) for name, item in part.applied.items()},
             "skipped": [asdict(item) for item in part.skipped],
             "failures": [asdict(item) for item in part.failures],
         }
@@ -97,8 +93,8 @@ class Recorder:
     def restore(self, formats: dict[str, WeightFormat], record: Mapping[str, Any], name: str) -> None:
         """Take over a part from what `last` gave for it."""
         applied = {
-            key: [Applied(tuple(item["layers"]), _skipped(item["skipped"]), tuple(item["notes"])) for item in items]
-            for key, items in record["applied"].items()
+            key: Applied(tuple(item["layers"]), _skipped(item["skipped"]), tuple(item["notes"]))
+            for key, item in record["applied"].items()
         }
         rows = [LayerReport(**row) for row in record["rows"]]
         failures = [Failure(**item) for item in record["failures"]]
@@ -109,7 +105,7 @@ class Recorder:
         """The report of the whole run; rows in the order of the model's modules."""
         transforms = {}
         for name in self.transforms:
-            applied = [item for part in self.parts for item in part.applied.get(name, [])]
+            applied = [part.applied[name] for part in self.parts if name in part.applied]
             transforms[name] = TransformReport(
                 tuple(layer for item in applied for layer in item.layers),
                 tuple(skipped for item in applied for skipped in item.skipped),

@@ -61,7 +61,7 @@ def transform(block: Block, transforms: Mapping[str, Transform], recorder: Recor
             return [layer.name for layer in block.layers.values() if name in layer.algorithms]
 
         def apply(names: Sequence[str], name: str = name, item: Transform = item) -> None:
-            recorder.part.applied[name] = [item.apply(block, names) if names else Applied(())]
+            recorder.part.applied[name] = item.apply(block, names) if names else Applied(())
 
         _until_done(block, recorder, apply, left)
 

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -85,16 +86,19 @@ class Bench:
         return result
 
 
-def work(interpreter: Path, package: str, settings: dict[str, Any], limit: float) -> dict[str, Any]:
-    """Run the worker of a package: what it used, or `error`."""
+def work(
+    interpreter: Path, package: str, settings: dict[str, Any], limit: float, extra: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Run the worker of a package, with `extra` environment variables: what it used, or `error`."""
     out = Path(settings["out"])
     (out / "settings.json").write_text(json.dumps(settings))
     worker = package.replace("-", "_")
     command = [str(interpreter), "-m", f"benchmarks.aq.workers.{worker}", str(out / "settings.json")]
+    variables = environments.variables(settings["threads"]) | dict(extra or {})
     with (out / "log").open("wb") as log:
         try:
-            code = subprocess.run(command, cwd=ROOT, env=environments.variables(settings["threads"]), stdout=log,
-                                  stderr=subprocess.STDOUT, timeout=limit, check=False).returncode
+            code = subprocess.run(command, cwd=ROOT, env=variables, stdout=log, stderr=subprocess.STDOUT,
+                                  timeout=limit, check=False).returncode
         except subprocess.TimeoutExpired:
             return {"error": f"not done after {limit:.0f} s"}
     lines = [line for line in (out / "log").read_text(errors="replace").splitlines() if line.strip()]

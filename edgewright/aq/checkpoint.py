@@ -4,11 +4,17 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
+from edgewright.aq.block import Layer
 from edgewright.aq.report import QuantizedModel, describe
 from edgewright.errors import InputError
 from edgewright.files import write_json
 from edgewright.models import checkpoints, packed
 from edgewright.models.checkpoints import native
+from edgewright.models.load import LoadedModel
+from edgewright.models.packed import layer_refusal
+from edgewright.models.quantized import WeightFormat, converted
 
 _REPORT = "layers.json"
 _REPLACED = {native.FILE, _REPORT, "config.json", "quantize_config.json", "model.safetensors.index.json"}
@@ -30,9 +36,7 @@ def save(model: QuantizedModel, source_folder: Path, folder: Path, layouts: Sequ
         InputError: a layout that was asked for cannot hold a layer.
     """
     for layout in layouts:
-        reason = _refusal(layout, model, source_folder)
-        if reason is not None:
-            raise InputError(f"checkpoint: {layout}: {reason}; leave it out, or choose other weights for the layer")
+        _check(layout, _refusal(layout, model, source_folder))
     reason = "asked for" if layouts else _refusal(checkpoints.DEFAULT, model, source_folder)
     primary = layouts[0] if layouts else checkpoints.DEFAULT if reason is None else checkpoints.NATIVE
     _write(primary, model, source_folder, folder)
@@ -43,11 +47,34 @@ def save(model: QuantizedModel, source_folder: Path, folder: Path, layouts: Sequ
     write_json(folder / _REPORT, report)
 
 
-def _refusal(layout: str, model: QuantizedModel, source_folder: Path) -> str | None:
-    is_hugging_face = (source_folder / "config.json").is_file()
-    if layout in checkpoints.METHODS and not is_hugging_face:
+def check(model: LoadedModel, layers: Sequence[Layer], layouts: Sequence[str]) -> None:
+    """Refuse before the work, by their bits, groups and kinds, layers that `save` would refuse behind it.
+
+    Raises:
+        InputError: naming the layout and the first layer that it cannot hold.
+    """
+    for layout in layouts:
+        with torch.device("meta"):
+            planned = [
+                (layer.name, converted(layer.module, WeightFormat(layer.grid, tuple(layer.weight.shape))))
+                for layer in layers
+            ]
+        _check(layout, _folder_refusal(layout, model.folder) or layer_refusal(layout, model.module, planned))
+
+
+def _check(layout: str, reason: str | None) -> None:
+    if reason is not None:
+        raise InputError(f"checkpoint: {layout}: {reason}; leave it out, or choose other weights for the layer")
+
+
+def _folder_refusal(layout: str, source_folder: Path) -> str | None:
+    if layout in checkpoints.METHODS and not (source_folder / "config.json").is_file():
         return "it is for Hugging Face models, and this one has no config.json"
-    return packed.refusal(layout, model.module)
+    return None
+
+
+def _refusal(layout: str, model: QuantizedModel, source_folder: Path) -> str | None:
+    return _folder_refusal(layout, source_folder) or packed.refusal(layout, model.module)
 
 
 def _write(layout: str, model: QuantizedModel, source_folder: Path, folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from edgewright.aq import checkpoint
 from edgewright.aq import device as devices
 from edgewright.aq.activations import Activations
 from edgewright.aq.algorithms import Algorithms, split
@@ -54,7 +55,8 @@ def quantize(
     Raises:
         ConfigError: unknown algorithms or options, a pattern that matches no layer, a device that is not there.
         InputError: the sample is empty or of other inputs; a layer's weights or inputs are not finite, nothing
-            goes through it, or its rows are shorter than its group (see `on_failure` of the recipe).
+            goes through it, or its rows are shorter than its group (see `on_failure` of the recipe); a layout of
+            `checkpoint` cannot hold a layer.
     """
     with one_thread(), ExitStack() as stack:
         folder = resume
@@ -73,6 +75,7 @@ class _Run:
         self.device = devices.choose(recipe.device)
         selection = select(self.model, recipe)
         layers, self.embeddings = selection.layers, selection.embeddings
+        checkpoint.check(model, (*layers, *self.embeddings), recipe.checkpoint)
         self.layers: dict[str, Layer] = {layer.name: layer for layer in layers}
         algorithms = Algorithms(recipe.options)
         first, _ = split(recipe.algorithms)
@@ -112,8 +115,7 @@ class _Run:
     def stream(self, blocks: Blocks) -> None:
         parts = [self.model.get_submodule(name) for name in blocks.names]
         self.widen(self.model, parts)
-        stream = Stream(self.model, blocks, self.batches)
-        stream.hidden = self.held(stream.hidden, "first")
+        stream = Stream(self.model, blocks, self.batches, self.held((), "first"))
         floats: Sequence[Tensor] | None = self.held(stream.hidden, "first-float") if self.needs_targets else None
         done = 0 if self.store is None else min(self.store.finished(), len(parts))
         for index, name in enumerate(blocks.names[:done]):

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
+
+from edgewright.aq.activations import Activations
 
 Batch = tuple[Tensor, ...]
 Stub = Callable[[int, tuple[Any, ...], dict[str, Any]], Any]
@@ -55,55 +57,54 @@ def find_blocks(model: nn.Module, batch: Batch) -> Blocks | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    index: int
-    hidden: Tensor | None
-    rest: Any
-    output: Any
-    last: Tensor | None
-
-
 def _sequential_outputs(model: nn.Module, blocks: Sequence[nn.Module], batch: Batch) -> tuple[Any, ...] | None:
-    calls: list[_Call] = []
-    versions: list[int | None] = []
-    left: list[int | None] = []
+    """What the blocks return, if they are called once each, in order, and pass one tensor on.
+
+    Of what passes between them no more is kept than the last tensor: memory must not grow with the number of blocks.
+    """
+    called: list[int] = []
+    rests: list[Any] = []
+    outputs: list[Any] = []
+    last: Tensor | None = None
+    is_chain, version = True, 0
     with ExitStack() as stack:
         for index, block in enumerate(blocks):
 
-            def note(_: nn.Module, args: Any, kwargs: Any, output: Any, index: int = index) -> None:
-                hidden, result = _first((args, kwargs)), _first(output)
-                # A copy, because what follows may write into it.
-                last = None if result is None else result.clone()
-                calls.append(_Call(index, hidden, _emptied((args, kwargs), hidden), output, last))
-                left.append(None if result is None else result._version)
-
             def enter(_: nn.Module, args: Any, kwargs: Any) -> None:
+                nonlocal is_chain
                 hidden = _first((args, kwargs))
-                versions.append(None if hidden is None else hidden._version)
+                # What is written into between two blocks is the same tensor, and another value.
+                is_passed_on = not called or (hidden is last and hidden is not None and hidden._version == version)
+                is_chain = is_chain and hidden is not None and is_passed_on
+
+            def note(_: nn.Module, args: Any, kwargs: Any, output: Any, index: int = index) -> None:
+                nonlocal last, version
+                hidden, last = _first((args, kwargs)), _first(output)
+                rests.append(_reused(_emptied((args, kwargs), hidden), rests[-1] if rests else None))
+                outputs.append(tree_map(_without_tensors, _emptied(output, last)))
+                version = 0 if last is None else last._version
+                if len(called) + 1 == len(blocks) and last is not None:
+                    last = last.clone()  # what follows may write into it
+                called.append(index)
 
             stack.callback(block.register_forward_pre_hook(enter, with_kwargs=True).remove)
             stack.callback(block.register_forward_hook(note, with_kwargs=True).remove)
         expected = model(*(value.clone() for value in batch))
-    if [call.index for call in calls] != list(range(len(blocks))) or calls[0].hidden is None or calls[-1].last is None:
+    if called != list(range(len(blocks))) or not is_chain or last is None:
         return None
-    # What is written into between two blocks is the same tensor, and another value.
-    if left[:-1] != versions[1:] or not all(_first(one.output) is two.hidden for one, two in pairwise(calls)):
-        return None
-    outputs = tuple(tree_map(_without_tensors, _emptied(call.output, _first(call.output))) for call in calls)
-    rests: list[Any] = []
+    found_rests: list[Any] = []
 
     def skip(index: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         hidden = _first((args, kwargs))
-        rests.append(_emptied((args, kwargs), hidden))
-        return _filled(outputs[index], calls[-1].last if index + 1 == len(blocks) else hidden)
+        found_rests.append(_reused(_emptied((args, kwargs), hidden), rests[index]))
+        return _filled(outputs[index], last if index + 1 == len(blocks) else hidden)
 
     try:
         with _stubbed(blocks, skip):
             found = model(*(value.clone() for value in batch))
     except Exception:  # it cannot do without what a block computes
         return None
-    return outputs if _is_equal((found, rests), (expected, [call.rest for call in calls])) else None
+    return tuple(outputs) if _is_equal((found, found_rests), (expected, rests)) else None
 
 
 def _emptied(value: Any, hidden: Tensor | None) -> Any:
@@ -140,31 +141,40 @@ class Stream:
         hidden: the input of the next block, by batch; outputs of the last one in the end.
     """
 
-    def __init__(self, model: nn.Module, blocks: Blocks, batches: Sequence[Batch]) -> None:
-        """Find out what each block gets beside the hidden state, without running any block."""
+    def __init__(
+        self, model: nn.Module, blocks: Blocks, batches: Sequence[Batch], hidden: Activations | None = None
+    ) -> None:
+        """Find out what each block gets beside the hidden state, without running any block.
+
+        Args:
+            model: the whole model.
+            blocks: its blocks.
+            batches: the calibration batches.
+            hidden: empty; takes the input of the first block, batch by batch.
+        """
         self.model, self.batches = model, batches
         self.blocks = [model.get_submodule(name) for name in blocks.names]
-        self.hidden: Sequence[Tensor] = []
+        held = Activations(()) if hidden is None else hidden
+        self.hidden: Sequence[Tensor] = held
         self._outputs = blocks.outputs
         self._current = threading.local()
         first = tuple(value[:1] for value in batches[0])
-        single, _ = self._recorded([first])
-        self._calls, self.hidden = self._recorded(batches)
+        single = self._recorded([first], lambda _: None)
+        self._calls = self._recorded(batches, held.append)
         # What has another size for a batch of one sample has a row for each sample.
         self._has_rows = [
             [_size(leaf) != _size(one) for leaf, one in zip(tree_leaves(calls[0]), tree_leaves(alone[0]), strict=True)]
             for calls, alone in zip(self._calls, single, strict=True)
         ]
 
-    def _recorded(self, batches: Sequence[Batch]) -> tuple[list[list[tuple[Any, Any]]], list[Tensor]]:
+    def _recorded(self, batches: Sequence[Batch], keep: Callable[[Tensor], None]) -> list[list[tuple[Any, Any]]]:
         found: list[list[tuple[Any, Any]]] = [[] for _ in self.blocks]
-        first: list[Tensor] = []
 
         def record(index: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             hidden = _first((args, kwargs))
             assert hidden is not None
             if index == 0:
-                first.append(hidden)
+                keep(hidden)
             earlier = found[index][0] if found[index] else found[index - 1][-1] if index else None
             found[index].append(_reused(_emptied((args, kwargs), hidden), earlier))
             if index + 1 == len(self.blocks):
@@ -175,7 +185,7 @@ class Stream:
             for batch in batches:
                 with suppress(_Stop):
                     self.model(*batch)
-        return found, first
+        return found
 
     def run(self, index: int, batch: int, hidden: Tensor, rows: Tensor | None = None) -> Tensor:
         """Output of block `index` for `hidden`, the hidden state of a calibration batch, or of `rows` of its samples.

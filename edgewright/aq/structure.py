@@ -17,9 +17,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from edgewright.aq.memory import release
 from edgewright.aq.observe import observed
 from edgewright.aq.propagation import FREE, mapping, propagate, reads_values
 from edgewright.models.quantized import refusal
+
+_CALLS = 16
+"""Layers after which freed memory goes back to the system: glibc hardly reuses it while labels come and go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +154,8 @@ class _Tracer(TorchDispatchMode):
         self.vectors: dict[int, str] = {}
         self.producers: dict[str, _Producer] = {}
         self.calls: dict[str, int] = {}
-        self.readers: dict[tuple[int, int], list[str]] = {}
-        self.kept: list[Tensor] = []
+        self.groups: list[list[str]] = []
+        self.readers: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self.labels: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self.derived: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self.misused: dict[str, str] = {}
@@ -168,9 +172,14 @@ class _Tracer(TorchDispatchMode):
     def enter(self, name: str, x: Tensor) -> None:
         self.inside = True
         self.calls[name] = self.calls.get(name, 0) + 1
-        # Kept alive, so that no other tensor gets its id; the version tells what was written in place since.
-        self.kept.append(x)
-        self.readers.setdefault((id(x), x._version), []).append(name)
+        if len(self.calls) % _CALLS == 0:
+            release()
+        # The version tells what was written in place since.
+        by_version = self.readers.setdefault(x, {})
+        if x._version not in by_version:
+            by_version[x._version] = []
+            self.groups.append(by_version[x._version])
+        by_version[x._version].append(name)
         axis = 1 if isinstance(self.layers[name], nn.Conv2d) else -1
         for producer, label in self.labels.get(x, {}).items():
             channels = mapping(label, axis)
@@ -277,7 +286,7 @@ class _Tracer(TorchDispatchMode):
                     reasons[consumer.layer] = f"{name} before it also feeds {producer.blocked}"
         reasons |= {name: f"'{self.misused[name]}' uses its weight too" for name in reasons if name in self.misused}
         is_linear = {name for name, module in self.layers.items() if isinstance(module, nn.Linear)} - twice
-        groups = (tuple(name for name in names if name in is_linear) for names in self.readers.values())
+        groups = (tuple(name for name in names if name in is_linear) for names in self.groups)
         shared = tuple(names for names in groups if len(names) > 1)
         return Structure(tuple(self.calls), shared, pairs, reasons)
 

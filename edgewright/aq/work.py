@@ -8,6 +8,7 @@ from edgewright.aq.activations import Activations
 from edgewright.aq.block import Block, Layer, install
 from edgewright.aq.contract import Applied, Rounder, Transform
 from edgewright.aq.failure import LayerError
+from edgewright.aq.memory import release
 from edgewright.aq.nearest import round_to_nearest
 from edgewright.aq.recorder import Recorder
 from edgewright.aq.report import OutputError, measure, output_error
@@ -30,7 +31,9 @@ def finish(
         return output_error(layer, round_to_nearest(layer), block.statistics(name))
 
     names = list(block.layers)
+    release()
     baseline = dict(zip(names, ordered_map(rtn_error, names), strict=True))
+    release()
     transform(block, transforms, recorder, "block")
     _collect(block, recorder, None)
     statistics = {name: block.statistics(name) for name in block.layers}
@@ -47,6 +50,7 @@ def finish(
                 own = output_error(layer, weight, statistics[layer_name])
                 row = measure(layer, weight, own, baseline[layer_name], (*recorder.changed_by(layer_name), name))
                 recorder.row(row, block.install(layer_name, weight))
+                release()
 
         _until_done(block, recorder, round_all, left)
 

@@ -1,7 +1,7 @@
 """Take over the integers of a checkpoint in a layout of others, and write a model in any layout."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from edgewright.models import checkpoints, conv1d, quantized, rotated, weights
 from edgewright.models.checkpoints import ReadableLayout
 from edgewright.models.checkpoints._common import BUFFERS
 from edgewright.models.documents import read_object
-from edgewright.models.quantized import WeightFormat
+from edgewright.models.quantized import QuantizedModule, WeightFormat
 
 _CONFIG = "config.json"
 _CARRIERS = ("dequantized", checkpoints.NATIVE)
@@ -63,25 +63,31 @@ def refusal(layout: str, model: nn.Module) -> str | None:
     """The first layer that the layout cannot hold, and why, or None where it holds all."""
     if layout in _CARRIERS:
         return None
-    transposed = conv1d.original_names(model)
-    if transposed:
-        return f"{transposed[0]}: it is a Conv1D in transformers, and the layout has Linear layers only"
     turned = next(iter(rotated.rotated_modules(model)), None)
     if turned is not None:
         return f"{turned}: its input is rotated at run time, and the layout has no such operator"
     modules = quantized.quantized_modules(model)
     if not modules:
         return "no layer has integer weights"
+    reason = layer_refusal(layout, model, modules.items())
+    if reason is None:
+        try:
+            checkpoints.load(layout).configuration(model)
+        except ValueError as error:
+            return str(error)
+    return reason
+
+
+def layer_refusal(layout: str, model: nn.Module, layers: Iterable[tuple[str, QuantizedModule]]) -> str | None:
+    """The first of `layers` of `model` that the layout cannot hold, and why."""
+    if layout in _CARRIERS:
+        return None
+    transposed = conv1d.original_names(model)
+    if transposed:
+        return f"{transposed[0]}: it is a Conv1D in transformers, and the layout has Linear layers only"
     writer = checkpoints.load(layout)
-    for name, module in modules.items():
-        reason = writer.refusal(module)
-        if reason is not None:
-            return f"{name}: {reason}"
-    try:
-        writer.configuration(model)
-    except ValueError as error:
-        return str(error)
-    return None
+    reasons = ((name, writer.refusal(module)) for name, module in layers)
+    return next((f"{name}: {reason}" for name, reason in reasons if reason is not None), None)
 
 
 def write(layout: str, model: nn.Module, source: Path, folder: Path) -> None:

@@ -218,7 +218,8 @@ def refusal(module: nn.Module) -> str | None:
 def replace(model: nn.Module, name: str, weight_format: WeightFormat) -> QuantizedModule:
     """Put a quantized module with zero weights in the place of the Linear, Conv2d or Embedding `name` of `model`.
 
-    The bias stays. A Conv2d of a derived class keeps the rest of its class's behaviour (its own padding).
+    The module is replaced under every name that it has. The bias stays. A Conv2d of a derived class keeps the rest of
+    its class's behaviour (its own padding).
 
     Raises:
         InputError: there is no such module, it cannot be replaced, its weight has another shape, or its input is
@@ -239,14 +240,18 @@ def replace(model: nn.Module, name: str, weight_format: WeightFormat) -> Quantiz
     seed = rotated.seed_of(module)
     if seed is not None and seed != weight_format.rotation:
         raise InputError(f"{name}: its input is rotated (seed {seed}) in the model, and not so in the checkpoint")
-    new = _quantized(module, weight_format)
+    new = converted(module, weight_format)
     new.train(module.training)
-    parent, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(parent), leaf, new)
+    # A module may be held under several names.
+    for parent in model.modules():
+        for leaf, child in parent._modules.items():
+            if child is module:
+                parent._modules[leaf] = new
     return new
 
 
-def _quantized(module: nn.Module, weight_format: WeightFormat) -> QuantizedModule:
+def converted(module: nn.Module, weight_format: WeightFormat) -> QuantizedModule:
+    """The quantized form of a Linear, Conv2d or Embedding, with zero weights and its bias."""
     if isinstance(module, nn.Embedding):
         return QuantizedEmbedding(weight_format)
     if isinstance(module, nn.Linear):

@@ -196,3 +196,14 @@ def test_a_layout_of_hugging_face_is_refused_for_another_model(tmp_path):
     result = aq.quantize(*make("mlp"), AqRecipe(bits=4))
     with pytest.raises(InputError, match=r"checkpoint: gptq: it is for Hugging Face models, .* no config\.json"):
         aq.save(result, tmp_path / "source", tmp_path / "aq", ("gptq",))
+
+
+@pytest.mark.parametrize(("fields", "expected"), [
+    ({"bits": 5, "group": 32, "checkpoint": ["gptq"]}, r"gptq: model\.layers\.0\..* its integers have 5 bits"),
+    ({"bits": 4, "group": 24, "checkpoint": ["compressed-tensors"]}, "compressed-tensors: model"),
+])  # fmt: skip
+def test_a_layout_that_cannot_hold_a_layer_is_refused_before_the_work(fields, expected, language_model):
+    model, steps = load(language_model, ROOT), []
+    with pytest.raises(InputError, match=f"checkpoint: {expected}"):
+        aq.quantize(model, _sample(model), AqRecipe.model_validate(fields), progress=lambda *step: steps.append(step))
+    assert steps == []

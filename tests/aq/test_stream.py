@@ -1,8 +1,13 @@
+import weakref
+from typing import ClassVar
+
 import pytest
 import torch
 from torch import nn
 
+from edgewright.aq.activations import Activations
 from edgewright.aq.stream import Stream, find_blocks
+from edgewright.aq.structure import trace
 from tests.aq.nets import make, outputs
 
 
@@ -38,6 +43,17 @@ def test_some_samples_of_a_batch_give_what_all_give():
 
 
 @torch.no_grad()
+def test_the_input_of_the_first_block_goes_to_disk_batch_by_batch(tmp_path):
+    model, sample = make("llama")
+    batches = [tuple(torch.from_numpy(item) for item in batch) for batch in sample.batches(10)]
+    blocks = find_blocks(model.module, batches[0])
+    stream = Stream(model.module, blocks, batches, Activations((), tmp_path))
+    assert len(list(tmp_path.iterdir())) == len(batches)
+    expected = Stream(model.module, blocks, batches).hidden
+    assert all(torch.equal(one, other) for one, other in zip(stream.hidden, expected, strict=True))
+
+
+@torch.no_grad()
 def test_masks_and_tables_are_kept_once():
     model, sample = make("llama")
     batches = [tuple(torch.from_numpy(item) for item in batch) for batch in sample.batches(10)]
@@ -45,6 +61,37 @@ def test_masks_and_tables_are_kept_once():
     first, second = (call[1]["position_embeddings"][0] for call in stream._calls[0])
     assert first is second
     assert stream._calls[1][0][1]["position_embeddings"][0] is first
+
+
+class _Watched(nn.Module):
+    """Says how many of the tensors that modules of its class have returned are still alive."""
+
+    returned: ClassVar[list] = []
+    most = 0
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        result = torch.tanh(self.linear(x))
+        self.returned.append(weakref.ref(result))
+        _Watched.most = max(self.most, sum(item() is not None for item in self.returned))
+        return result
+
+
+@pytest.mark.parametrize("find", [
+    lambda model, x: find_blocks(model, (x,)),
+    lambda model, x: trace(model, lambda: model(x)),
+], ids=["blocks", "structure"])  # fmt: skip
+@torch.no_grad()
+def test_nothing_that_passes_between_blocks_is_kept(find):
+    model = _InPlace(_Watched, 9)
+    model.act = nn.Identity()
+    _Watched.returned.clear()
+    _Watched.most = 0
+    assert find(model, torch.randn(2, 4)) is not None
+    assert _Watched.most <= 2
 
 
 @torch.no_grad()
@@ -127,9 +174,9 @@ def test_a_block_that_writes_into_its_input_is_run_on_a_copy():
 class _InPlace(nn.Module):
     """What stands between its blocks writes into the tensor that it passes on."""
 
-    def __init__(self, build):
+    def __init__(self, build, count=3):
         super().__init__()
-        self.blocks, self.act = nn.ModuleList(build() for _ in range(3)), nn.ReLU(inplace=True)
+        self.blocks, self.act = nn.ModuleList(build() for _ in range(count)), nn.ReLU(inplace=True)
 
     def forward(self, x):
         for block in self.blocks:

@@ -162,3 +162,13 @@ def test_embeddings_that_do_more_are_refused():
     assert reasons == ["its class overrides the forward of Embedding", "it renormalizes its rows (max_norm)", None]
     with pytest.raises(InputError, match="0: its class overrides the forward of Embedding"):
         quantized.replace(net, "0", WeightFormat(Grid(8, True), (4, 8)))
+
+
+@torch.no_grad()
+def test_a_module_under_two_names_is_replaced_under_both():
+    net = nn.Sequential(nn.Linear(8, 8), nn.ReLU())
+    net.append(net[0])
+    new = quantized.replace(net, "0", WeightFormat(Grid(8, True), (8, 8)))
+    assert net[0] is new
+    assert net[2] is new
+    assert set(quantized.quantized_modules(net)) == {"0"}

@@ -17,11 +17,12 @@ def minibatches(sizes: Sequence[int], batch: int, piece: int, seed: int) -> Iter
     Args:
         sizes: samples of each calibration batch.
         batch: samples of a mini-batch; fewer where the last pieces of a calibration batch are smaller.
-        piece: samples of a piece.
+        piece: samples of a piece at most: the largest number up to it that divides `batch`.
         seed: decides the order.
     """
     generator = torch.Generator().manual_seed(seed)
-    at_once = -(-batch // piece)
+    piece = max(size for size in range(1, min(piece, batch) + 1) if batch % size == 0)
+    at_once = batch // piece
     waiting: list[Piece] = []
     while True:
         while len(waiting) < at_once:

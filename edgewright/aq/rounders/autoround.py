@@ -53,7 +53,7 @@ class Options(AlgorithmOptions):
     Attributes:
         iterations: steps for each block.
         batch: samples of a step.
-        piece: samples that run at once; the pieces of a step run on different cores.
+        piece: samples that run at once, at most; the pieces of a step run on different cores.
         optimizer: what becomes of a gradient: `sign`, or `adam`, the mean over the root mean square of its past.
         decay: the rates fall to 0 as (1 - iteration / iterations) ** decay.
         rate: of V at the first step; by default so that the steps of `sign` add up to 0.5, the bound of V, and those

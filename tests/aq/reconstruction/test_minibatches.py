@@ -1,5 +1,7 @@
 from itertools import islice
 
+import pytest
+
 from edgewright.aq.reconstruction.minibatches import minibatches
 
 
@@ -20,6 +22,12 @@ def test_every_sample_is_seen_once_before_one_is_seen_again():
 def test_a_piece_lies_in_one_batch_and_a_mini_batch_is_of_whole_pieces():
     for pieces in islice(minibatches([4, 4], 4, 2, 0), 8):
         assert [len(rows) for _, rows in pieces] == [2, 2]
+
+
+@pytest.mark.parametrize(("batch", "piece", "pieces"), [(1, 2, [1]), (3, 2, [1, 1, 1]), (4, 3, [2, 2])])
+def test_pieces_add_up_to_the_mini_batch(batch, piece, pieces):
+    drawn = next(minibatches([12], batch, piece, 0))
+    assert [len(rows) for _, rows in drawn] == pieces
 
 
 def test_the_seed_decides_the_order():

@@ -3,7 +3,7 @@
     python -m benchmarks.aq.block [--only gptq] [--side ours]
 
 2048 hidden, 8192 feed-forward, 32 heads, 8 key-value heads, random weights; 4 bits in groups of 128, asymmetric; 16
-samples of 512 tokens. AutoRound runs few iterations in the packages and its time at 200 is extrapolated from two
+samples of 512 tokens. AutoRound runs few iterations on both sides and its time at 200 is extrapolated from two
 counts. The forecast scales the seconds of a block by what dominates its method, see `WORK`.
 """
 
@@ -59,6 +59,10 @@ REFERENCES = (
     Method("auto-round", "autoround@2", "autoround"), Method("auto-round", "autoround@5", "autoround"),
     Method("llmcompressor", "awq", "awq"),
 )
+_OURS = (
+    "rtn", "hqq", "gptq", "awq", "awq,clip", "awq+gptq", "smoothquant+gptq", "quarot+gptq", "autoround@2",
+    "autoround@5",
+)  # fmt: skip
 
 
 def forecast(seconds: float, family: str, size: Size) -> float:
@@ -89,7 +93,7 @@ def main() -> int:
     folder = models.llama(options.home, "block-1b", **sizes)
     tokens = models.random_tokens(options.home, 16, 512)
     found: dict[Method, dict[str, Any]] = {}
-    for method in (*REFERENCES, *ours()):
+    for method in (*REFERENCES, *ours(_OURS)):
         is_side = options.side == "both" or (method.package == OURS) == (options.side == "ours")
         if not is_side or options.only not in method.label:
             continue
@@ -112,10 +116,11 @@ def _totals(found: dict[Method, dict[str, Any]]) -> list[tuple[str, str, float]]
     good = {method.label: (method, result) for method, result in found.items() if "error" not in result}
     rows = [(label, method.family, float(result["seconds"])) for label, (method, result) in good.items()
             if "@" not in label]
-    pair = [good.get(f"auto-round autoround@{count}") for count in (2, 5)]
-    if pair[0] and pair[1]:
-        seconds = extrapolated((2, float(pair[0][1]["seconds"])), (5, float(pair[1][1]["seconds"])))
-        rows.append((f"auto-round autoround, {ITERATIONS} from 2 and 5", "autoround", seconds))
+    for package in ("auto-round", OURS):
+        pair = [good.get(f"{package} autoround@{count}") for count in (2, 5)]
+        if pair[0] and pair[1]:
+            seconds = extrapolated((2, float(pair[0][1]["seconds"])), (5, float(pair[1][1]["seconds"])))
+            rows.append((f"{package} autoround, {ITERATIONS} from 2 and 5", "autoround", seconds))
     return rows
 
 

@@ -15,6 +15,9 @@ _FACTORIES = {
     "resnet20_cifar10": ("image-classification", (3, 32, 32)),
     "autoencoder_toycar": ("regression", (640,)),
 }
+_PREPROCESS = {
+    "resnet20_cifar10": {"scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
+}
 
 
 def search_path() -> str:
@@ -29,7 +32,7 @@ def entry_of(name: str) -> ModelEntry:
         task, shape = _FACTORIES[name]
         raw |= {
             "task": task, "input": {"shape": shape}, "factory": f"data.samples.models.{name}.model:create_model",
-            "weights": f"data/samples/models/{name}/model.safetensors",
+            "weights": f"data/samples/models/{name}/model.safetensors", "preprocess": _PREPROCESS.get(name, {}),
         }
     else:
         raw |= {"task": "language-modeling", "source": f"data/samples/models/{name}"}

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import aq_resume
 from benchmarks.aq import block, cells, claims, environments, memory, runs, summary, table, timing
 from benchmarks.aq.cells import Cell, Method
+from benchmarks.aq.evaluation import score
 from tests.support import ROOT
 
 MODEL = "stories260k"
@@ -125,3 +126,8 @@ def test_the_smallest_run_scores_both_sides_alike(tmp_path):
     found = {item["cell"]["method"]["package"]: item["perplexity"] for item in kept
              if item.get("cell", {}).get("method", {}).get("name") == "rtn"}
     assert found["ours"] == pytest.approx(found["torchao"], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet20"])
+def test_classifiers_are_scored_on_what_they_were_trained_on(name, tmp_path):
+    assert score(name, tmp_path, every=25)["top1"] > 80

@@ -6,11 +6,10 @@ Random Llamas of one width go through each method in a process of their own, the
 finished blocks put back on disk, as the stage does it. What the process holds that is no file's (mapped weights can be
 dropped by the system at any time) is looked at every 10 ms, twice:
 
-- with an allocator that gives back what is freed (MALLOC_MMAP_THRESHOLD_), so that the peak is what is in use: from the
-  fewest blocks to the most it must grow by less than one block's weights;
-- with the allocator as it is, whose holes differ from run to run: by less than a tenth of the added blocks' weights.
+- with an allocator that gives back what is freed (MALLOC_MMAP_THRESHOLD_), so that the peak is what is in use;
+- with the allocator as it is, which is what a user has.
 
-Exits with 1 if either does not hold.
+From the fewest blocks to the most it must grow by less than one block's weights. Exits with 1 if either does not hold.
 """
 
 import argparse
@@ -38,11 +37,10 @@ def growth(peaks: Mapping[int, int]) -> int:
     return max(peaks.values()) - peaks[min(peaks)]
 
 
-def allowed(allocator: str, sizes: Mapping[int, int]) -> float:
-    """Bytes by which the peak may grow, given the bytes of the weights by number of blocks."""
+def allowed(sizes: Mapping[int, int]) -> float:
+    """Bytes by which the peak may grow: one block's weights, given those of the model by number of blocks."""
     few, many = min(sizes), max(sizes)
-    added = sizes[many] - sizes[few]
-    return added / 10 if allocator == "as it is" else added / max(many - few, 1)
+    return (sizes[many] - sizes[few]) / max(many - few, 1)
 
 
 def main() -> int:
@@ -67,7 +65,7 @@ def main() -> int:
                 peaks[blocks], sizes[blocks] = int(result["anonymous_bytes"]), weights_bytes(folder)
                 print(f"{method:5} {allocator:9} {blocks:3} blocks: weights {sizes[blocks] / 1e6:4.0f} MB, peak of no"
                       f" file {peaks[blocks] / 1e6:4.0f} MB, {result['cpu_seconds']:.1f} cpu s", flush=True)
-            grown, most = growth(peaks), allowed(allocator, sizes)
+            grown, most = growth(peaks), allowed(sizes)
             wrong += grown >= most
             print(f"{method:5} {allocator:9} grows by {grown / 1e6:.1f} MB from {min(peaks)} blocks to {max(peaks)};"
                   f" less than {most / 1e6:.1f} MB is allowed{': WRONG' if grown >= most else ''}", flush=True)

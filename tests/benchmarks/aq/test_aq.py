@@ -100,8 +100,7 @@ def test_a_forecast_grows_with_what_dominates():
 def test_memory_that_grows_is_found():
     assert memory.growth({4: 100, 8: 104, 32: 101}) == 4
     assert memory.growth({8: 100, 4: 100}) == 0
-    assert memory.allowed("in use", {4: 40, 32: 320}) == 10
-    assert memory.allowed("as it is", {4: 40, 32: 320}) == 28
+    assert memory.allowed({4: 40, 32: 320}) == 10
 
 
 def test_a_run_that_goes_on_quantizes_nothing_twice():

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from benchmarks.aq import environments, models
 from edgewright import gq, ir, targets
 from edgewright.config import ModelEntry
-from edgewright.config.schema import GqScheme
+from edgewright.config.schemes import GqScheme
 from edgewright.datasets import Sample
 from edgewright.go.optimize import optimize
 from edgewright.models.load import LoadedModel, export, fetch, load

@@ -5,11 +5,11 @@ from edgewright.config.schema import (
     Accept,
     AqRecipe,
     EvaluateOptions,
-    GqScheme,
     Params,
     ProfileOptions,
     VariantEntry,
 )
+from edgewright.config.schemes import GqScheme
 from edgewright.config.sources import DataSource, ExportOptions, ModelEntry, Preprocess, Synthetic
 
 __all__ = [

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveInt, field_validator, model_validator
 
 from edgewright.config.entry import Entry
+from edgewright.config.schemes import GqScheme
 from edgewright.config.sources import DataSource, ModelEntry
 from edgewright.errors import ConfigError, nearest
 
@@ -76,70 +77,6 @@ class AqRecipe(Entry):
                 if getattr(entry, key) != fixed[key]:
                     raise ValueError(f"{key}: {getattr(entry, key)} does not go with format: mxfp4,"
                                      f" which has {fixed[key]}; give format: int with it")
-        return self
-
-
-class WeightScheme(Entry):
-    """How gq rounds weights that aq left float, and which integer weights it accepts."""
-
-    bits: Literal[4, 8] = 8
-    granularity: Literal["tensor", "channel", "group"] = "channel"
-    group: PositiveInt | None = None
-    symmetric: bool = True
-
-    @model_validator(mode="after")
-    def _group(self) -> "WeightScheme":
-        if (self.granularity == "group") != (self.group is not None):
-            raise ValueError("granularity: group and group: N go together")
-        return self
-
-    def __str__(self) -> str:
-        group = f" of {self.group}" if self.group else ""
-        symmetry = "" if self.symmetric else "asymmetric "
-        return f"{symmetry}{self.bits}-bit weights per {self.granularity}{group}"
-
-
-class CalibrationMethod(Entry):
-    """A calibration method by name, with its options."""
-
-    method: str = "histogram"
-    options: Mapping[str, float] = {}
-
-
-class ActivationScheme(Entry):
-    """How activations are quantized; `dynamic` chooses the parameters of each token at run time."""
-
-    bits: Literal[8, 16] = 8
-    mode: Literal["static", "dynamic"] = "static"
-    symmetric: bool = False
-    calibration: CalibrationMethod = CalibrationMethod()
-
-    def __str__(self) -> str:
-        return f"{self.mode} {self.bits}-bit activations"
-
-
-class GqScheme(Entry):
-    """Graph quantization; an empty scheme leaves the program float.
-
-    ```yaml
-    w8a8: {weights: {bits: 8}, activations: {bits: 8, calibration: {method: histogram}}}
-    ```
-    `layers` maps module scopes (glob) to `float` or to other weights.
-    """
-
-    weights: WeightScheme | None = None
-    activations: ActivationScheme | None = None
-    layers: Mapping[str, Literal["float"] | WeightScheme] = {}
-
-    @property
-    def is_float(self) -> bool:
-        """Whether the scheme quantizes nothing."""
-        return self.weights is None and self.activations is None
-
-    @model_validator(mode="after")
-    def _layers(self) -> "GqScheme":
-        if self.layers and self.is_float:
-            raise ValueError("layers changes what weights or activations say; give one of them, or leave layers out")
         return self
 
 

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from edgewright.config import AqRecipe, DataSource, GqScheme, ModelEntry, Params
-from edgewright.config.schema import WeightScheme
+from edgewright.config.schemes import WeightScheme
 from edgewright.engine import plan, recipes
 from edgewright.engine.first_params import header
 from edgewright.engine.workspace import Workspace

@@ -71,7 +71,10 @@ def observe(
         InputError: an activation is NaN or infinite (tensor and row are named), or the sample does not fit.
     """
     observers = {group.name: method.observer() for group in groups}
-    watched = {source: observers[group.name] for group in groups for source in group.sources}
+    watched: dict[Node, list[Observer]] = {}
+    for group in groups:
+        for source in group.sources:
+            watched.setdefault(source, []).append(observers[group.name])
     sums: dict[Node, torch.Tensor] = {}
     counts: dict[Node, int] = {}
     passes = method.passes if groups else 1
@@ -99,7 +102,7 @@ class _Watching(Interpreter):
     """Runs the graph, frees each value after its last use, and shows the watched ones to their observers."""
 
     def __init__(
-        self, module: GraphModule, watched: Mapping[Node, Observer], names: Mapping[Node, str], turn: int
+        self, module: GraphModule, watched: Mapping[Node, Sequence[Observer]], names: Mapping[Node, str], turn: int
     ) -> None:
         super().__init__(module)
         self.first, self.last = 0, 0
@@ -110,8 +113,8 @@ class _Watching(Interpreter):
 
     def run_node(self, n: Node) -> Any:
         value = super().run_node(n)
-        observer = self._watched.get(n)
-        if observer is not None:
+        observers = self._watched.get(n)
+        if observers is not None:
             values = value.detach().numpy()
             if self._turn == 0 and not _is_finite(values):
                 place = f"row {self.first}" if self.first == self.last else f"rows {self.first} to {self.last}"
@@ -119,7 +122,8 @@ class _Watching(Interpreter):
                     f"calibration: '{self._names[n]}' is NaN or infinite on {place} of the sample; "
                     "say float for its module under layers, or repair the model or the data"
                 )
-            observer.observe(values, self._turn)
+            for observer in observers:
+                observer.observe(values, self._turn)
         if n in self.kept:
             self.kept[n] = value
         return value

@@ -10,15 +10,16 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edgewright import config, ir
-from edgewright.config.schema import WeightScheme
+from edgewright.config.schemes import WeightScheme
 from edgewright.errors import ConfigError, nearest
 from edgewright.files import read_json
 from edgewright.gq.annotate import LeftFloat
 from edgewright.gq.groups import Group
-from edgewright.gq.parameters import Parameters
+from edgewright.gq.parameters import ActivationGrid, Parameters
 from edgewright.gq.weights import IntegerWeight
 from edgewright.targets import Target
 
+_POWER_OF_TWO_MANTISSA = 0.5
 _TINY = float(np.finfo(np.float32).tiny)
 _HUGE = float(np.finfo(np.float32).max)
 
@@ -40,6 +41,7 @@ class TensorEncoding(_Entry):
     bits: Literal[8, 16]
     dtype: Literal["int8", "int16"]
     symmetric: bool
+    power_of_two: bool = False
     scale: float = Field(ge=_TINY, le=_HUGE)
     zero_point: int
     min: float
@@ -54,6 +56,8 @@ class TensorEncoding(_Entry):
             raise ValueError(f"zero_point {self.zero_point} is outside of {-half}..{half - 1}")
         if self.symmetric and self.zero_point:
             raise ValueError(f"zero_point {self.zero_point} must be 0, because the tensor is symmetric")
+        if self.power_of_two and math.frexp(self.scale)[0] != _POWER_OF_TWO_MANTISSA:
+            raise ValueError(f"scale {self.scale:g} must be a power of two")
         return self
 
 
@@ -66,6 +70,7 @@ class WeightEncoding(_Entry):
     granularity: Literal["tensor", "channel", "group"]
     group: int | None
     symmetric: bool
+    power_of_two: bool = False
     source: Literal["aq", "rtn"]
     scale_min: float
     scale_max: float
@@ -155,10 +160,11 @@ class Overrides:
             if name not in known:
                 raise ConfigError(f"{self._where}: no quantized tensor '{name}'{nearest(name, known)}")
             grid = known[name].grid
-            if (item.bits, item.symmetric) != (grid.bits, grid.symmetric):
+            if ActivationGrid(item.bits, item.symmetric, item.power_of_two) != grid:
                 raise ConfigError(
-                    f"{self._where}: '{name}' has {item.bits} bits, symmetric {item.symmetric}; the scheme gives it "
-                    f"{grid.bits} bits, symmetric {grid.symmetric}"
+                    f"{self._where}: '{name}' has {item.bits} bits, symmetric {item.symmetric}, power_of_two "
+                    f"{item.power_of_two}; the scheme gives it {grid.bits} bits, symmetric {grid.symmetric}, "
+                    f"power_of_two {grid.power_of_two}"
                 )
         for name, entry in self._weights.items():
             if name not in weights:
@@ -201,8 +207,8 @@ def tensor_encoding(
     return TensorEncoding(
         name=group.name, scope=ir.scope(first), operator=operator, bits=8 if group.grid.bits == 8 else 16,
         dtype="int8" if group.grid.dtype == "int8" else "int16", symmetric=group.grid.symmetric,
-        scale=parameters.scale, zero_point=parameters.zero_point, min=low, max=high, method=method,
-        shared_by=tuple(names[member] for member in group.members[1:]),
+        power_of_two=group.grid.power_of_two, scale=parameters.scale, zero_point=parameters.zero_point,
+        min=low, max=high, method=method, shared_by=tuple(names[member] for member in group.members[1:]),
     )  # fmt: skip
 
 
@@ -211,7 +217,8 @@ def weight_encoding(weight: IntegerWeight, operator: str) -> WeightEncoding:
     scheme = weight.scheme
     return WeightEncoding(
         module=weight.module, operator=operator, bits=scheme.bits, granularity=scheme.granularity,
-        group=scheme.group, symmetric=scheme.symmetric, source="aq" if weight.source == "aq" else "rtn",
+        group=scheme.group, symmetric=scheme.symmetric, power_of_two=scheme.power_of_two,
+        source="aq" if weight.source == "aq" else "rtn",
         scale_min=float(weight.scale.min()), scale_max=float(weight.scale.max()),
         scales=None if scheme.group else tuple(float(value) for value in weight.scale.reshape(-1)),
     )  # fmt: skip

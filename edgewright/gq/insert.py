@@ -9,33 +9,46 @@ from torch.fx import GraphModule, Node
 
 from edgewright import ir
 from edgewright.gq.annotate import Annotation, Quantized
+from edgewright.gq.groups import QuantizedTensor, grid_of
 from edgewright.gq.operators import weight_of
 from edgewright.gq.parameters import ActivationGrid, Parameters
 from edgewright.gq.weights import IntegerWeight, dequantized
 
 
 def insert_static(
-    module: GraphModule, annotation: Annotation, parameters: Mapping[Node, tuple[Parameters, ActivationGrid]]
+    module: GraphModule, annotation: Annotation, parameters: Mapping[QuantizedTensor, Parameters]
 ) -> None:
     """One quantize after each tensor, one dequantize per user.
 
     Every user of an integer operator reads what the integers stand for; a float operator's tensor is dequantized for
-    its integer users alone.
+    its integer users alone. A user on another grid than the operator that makes the tensor gets a second pair behind
+    the first, which is what the device computes: it changes the scale of stored integers.
 
     Args:
         module: an unlifted Program, changed in place.
         annotation: what becomes of each operator.
-        parameters: parameters and grid of each tensor.
+        parameters: parameters of each tensor on each of its grids.
     """
     plans = [plan for plan in annotation.quantized if plan.is_static]
-    produced = {plan.tail for plan in plans}
-    read: dict[Node, list[Node]] = {}
+    made = {plan.tail: grid_of(plan) for plan in plans}
+    read: dict[QuantizedTensor, list[Node]] = {}
     for plan in plans:
         for consumer, source in plan.edges:
-            read.setdefault(source, []).append(consumer)
-    for source, (found, grid) in parameters.items():
-        users = list(source.users) if source in produced else read.get(source, [])
-        _pair(module, source, users, found, grid)
+            read.setdefault(QuantizedTensor(source, grid_of(plan)), []).append(consumer)
+    behind = []
+    for tensor, found in parameters.items():
+        users = read.get(tensor, [])
+        if made.get(tensor.node, tensor.grid) != tensor.grid:
+            behind.append((tensor, found, users))
+        else:
+            everyone = list(tensor.node.users) if tensor.node in made else users
+            _pair(module, tensor.node, everyone, found, tensor.grid)
+    for tensor, found, users in behind:
+        restored = [_restored(module, tensor.node, user) for user in users]
+        for node, user in zip(restored[1:], users[1:], strict=True):
+            user.replace_input_with(node, restored[0])
+            module.graph.erase_node(node)
+        _pair(module, restored[0], users, found, tensor.grid)
 
 
 def insert_dynamic(module: GraphModule, plan: Quantized) -> None:
@@ -84,13 +97,19 @@ def _pair(
         with module.graph.inserting_after(source):
             quantized = module.graph.call_function(decomposed.quantize_per_tensor.default, (source, *arguments))
         ir.adopt(quantized, [owner])
-    for user in users:
+    for user in dict.fromkeys(users):
         with module.graph.inserting_before(user):
             restored = module.graph.call_function(
                 decomposed.dequantize_per_tensor.default, (quantized, *arguments)
             )
         ir.adopt(restored, [user if user.op == "call_function" else owner])
         user.replace_input_with(source, restored)
+
+
+def _restored(module: GraphModule, source: Node, user: Node) -> Node:
+    """The dequantize node between the pair of `source` and one of its users."""
+    (quantized,) = (node for node in source.users if ir.operator_name(node.target) == "quantize_per_tensor")
+    return next(node for node in quantized.users if user in node.users)
 
 
 def _caller(module: GraphModule, before: Node) -> Callable[[Callable[..., Any], tuple[Any, ...]], Node]:

@@ -7,7 +7,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from edgewright import ir
-from edgewright.config.schema import WeightScheme
+from edgewright.config.schemes import WeightScheme
 from edgewright.errors import ConfigError
 from edgewright.gq.operators import channel_axis, weight_of
 

@@ -1,11 +1,12 @@
 """Scale and zero point of an activation on its integer grid."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.config.schema import ActivationScheme
+from edgewright.config.schemes import ActivationScheme
 
 _SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 
@@ -25,15 +26,22 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class ActivationGrid:
-    """Signed integers of `bits` bits (8 or 16); a symmetric grid has the zero point 0."""
+    """Signed integers of `bits` bits (8 or 16); a symmetric grid has the zero point 0.
+
+    `power_of_two` restricts the scale to powers of two, so that a change of scale is a shift.
+    """
 
     bits: int
     symmetric: bool
+    power_of_two: bool = False
 
     @staticmethod
     def of(scheme: ActivationScheme) -> "ActivationGrid":
         """The grid that a scheme asks for."""
-        return ActivationGrid(scheme.bits, scheme.symmetric)
+        return ActivationGrid(scheme.bits, scheme.symmetric, scheme.power_of_two)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}{' symmetric' * self.symmetric}{' power-of-two' * self.power_of_two}"
 
     @property
     def qmin(self) -> int:
@@ -54,13 +62,14 @@ class ActivationGrid:
         """Parameters whose range holds 0 and reaches from `low` to `high` (Jacob et al. 2018, arXiv:1712.05877, 3).
 
         Zero is always an integer of the grid, so that zero padding and ReLU are exact. A range of zeros alone gets
-        the scale 1.
+        the scale 1. A scale that must be a power of two is the next one above.
         """
         low, high = min(low, 0.0), max(high, 0.0)
         if low == high:
             return Parameters(1.0, 0 if self.symmetric else self.qmin)
         width = max(-low, high) / self.qmax if self.symmetric else high / self._steps - low / self._steps
-        scale = float(np.float32(max(width, _SMALLEST_SCALE)))
+        width = max(width, _SMALLEST_SCALE)
+        scale = 2.0 ** math.ceil(math.log2(width)) if self.power_of_two else float(np.float32(width))
         if self.symmetric:
             return Parameters(scale, 0)
         zero_point = round(self.qmin - low / scale)

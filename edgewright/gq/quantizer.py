@@ -24,7 +24,7 @@ from edgewright.gq.encodings import (
     tensor_encoding,
     weight_encoding,
 )
-from edgewright.gq.groups import Group, name_tensors, parameters_by_tensor, solve
+from edgewright.gq.groups import Group, QuantizedTensor, grid_of, name_tensors, parameters_by_tensor, solve
 from edgewright.gq.insert import insert_dynamic, insert_static, insert_weight
 from edgewright.gq.integers import owner_of
 from edgewright.gq.operators import weight_of
@@ -91,7 +91,7 @@ def quantize(
         InputError: the sample does not fit the program, or an activation or weight is not finite.
     """
     validate.check(target, scheme, where)
-    if scheme.is_float:
+    if scheme.is_empty:
         return Quantized(program, Encodings(target=target.name).json_value(), {"schema": 1, "modules": []})
     with one_thread():
         return _quantized(program, target, scheme, sample, encodings, progress, where)
@@ -117,9 +117,7 @@ def _quantized(
     biased = correctable(weighted)
     averaged = list(dict.fromkeys(biased.values()))
     parameters, means = _parameters(module, groups, names, scheme, sample, encodings, progress, where, averaged)
-    by_tensor = {
-        member: (parameters[group.name][0], group.grid) for member, group in parameters_by_tensor(groups).items()
-    }
+    by_tensor = {tensor: parameters[group.name][0] for tensor, group in parameters_by_tensor(groups).items()}
     weights = {plan.node: _weight(module, plan, by_tensor, encodings) for plan in weighted}
     shifted = {node: means[source] for node, source in biased.items()}
     outputs = sensitivity.observed(module, names)
@@ -178,21 +176,24 @@ def _parameters(
 def _weight(
     module: GraphModule,
     plan: QuantizedOperator,
-    parameters: Mapping[Node, tuple[Parameters, Any]],
+    parameters: Mapping[QuantizedTensor, Parameters],
     overrides: Overrides | None,
 ) -> IntegerWeight:
     scale = None
     weight, scheme = weight_of(plan.node), plan.scheme.weights
     if overrides is not None and weight is not None and scheme is not None:
         scale = overrides.scale(owner_of(plan.node) or "", weight.meta["val"].shape, scheme.granularity)
-    border = (parameters[plan.edges[0][1]][0], parameters[plan.tail][0]) if plan.is_static else None
+    border = None
+    if plan.is_static:
+        source, tail = (QuantizedTensor(node, grid_of(plan)) for node in (plan.edges[0][1], plan.tail))
+        border = parameters[source], parameters[tail]
     return integer_weight(module, plan, border, scale)
 
 
 def _insert(
     module: GraphModule,
     annotation: Annotation,
-    parameters: Mapping[Node, tuple[Parameters, Any]],
+    parameters: Mapping[QuantizedTensor, Parameters],
     weights: Mapping[Node, IntegerWeight],
 ) -> None:
     for plan in annotation.quantized:

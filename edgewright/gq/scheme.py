@@ -3,9 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
 
-from edgewright.config.schema import ActivationScheme, GqScheme, WeightScheme
+from edgewright.config.schemes import ActivationScheme, GqScheme, LayerScheme, WeightScheme
 from edgewright.errors import ConfigError, nearest
 
 
@@ -45,8 +44,7 @@ class Resolved:
             ConfigError: a pattern matches no module; the nearest path is named.
         """
         self._default = ModuleScheme(scheme.weights, scheme.activations)
-        self._layers = scheme.layers
-        self._activations = scheme.activations
+        self._layers = {pattern: _of(scheme.of_layer(pattern)) for pattern in scheme.layers}
         known = {path for scope in scopes for path in _containing(scope)} - {""}
         for pattern in scheme.layers:
             if not any(fnmatchcase(path, pattern) for path in known):
@@ -57,16 +55,16 @@ class Resolved:
 
     def at(self, *scopes: str) -> ModuleScheme:
         """What holds for an operator that goes by `scopes`: its module, and the module that owns its weight."""
-        found: Literal["float"] | WeightScheme | None = None
         paths = {path for scope in scopes for path in _containing(scope)}
+        found = self._default
         for pattern, override in self._layers.items():
             if any(fnmatchcase(path, pattern) for path in paths):
                 found = override
-        if found is None:
-            return self._default
-        if isinstance(found, WeightScheme):
-            return ModuleScheme(found, self._activations)
-        return ModuleScheme(None, None, is_exempt=True)
+        return found
+
+
+def _of(layer: LayerScheme | None) -> ModuleScheme:
+    return ModuleScheme(None, None, is_exempt=True) if layer is None else ModuleScheme(layer.weights, layer.activations)
 
 
 def _containing(scope: str) -> list[str]:

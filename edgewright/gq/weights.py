@@ -7,7 +7,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from edgewright import ir
-from edgewright.config.schema import WeightScheme
+from edgewright.config.schemes import WeightScheme
 from edgewright.gq import integers
 from edgewright.gq.annotate import Quantized
 from edgewright.gq.operators import bias_of, channel_axis, weight_of
@@ -27,9 +27,9 @@ class IntegerWeight:
         module: path of the module that owns it.
         source: `aq` where the integers were brought, `rtn` where they were rounded here.
         scheme: bits, granularity, symmetry.
-        values: int8, shape of the weight.
+        values: int8 (int16 on 16 bits), shape of the weight.
         scale: float32, [out], [1] (per tensor) or [out, groups].
-        zero_point: int8, shape of `scale`.
+        zero_point: type of the values, shape of `scale`.
         qmin, qmax: ends of the grid.
         axis: of the output channels.
         error: float64, shape of the weight: what rounding took away from it; None where aq rounded.
@@ -74,12 +74,14 @@ def integer_weight(
     axis = channel_axis(plan.node) or 0
     moved = ir.tensor_of(module, weight).movedim(axis, 0)
     matrix = moved.flatten(1) if scheme.granularity != "tensor" else moved.reshape(1, -1)
-    grid = Grid(scheme.bits, scheme.symmetric, scheme.group)
+    grid = Grid(scheme.bits, scheme.symmetric, scheme.group, power_of_two=scheme.power_of_two)
     check(matrix, grid, owner)
     if scale is None:
         scale, zero_point = _scales(matrix, grid)
         floor = torch.zeros_like(scale) if border is None else _floor(module, plan, scale, border)
         if bool((floor > scale).any()):
+            # A power of two stays one: doubled as often as the floor asks.
+            floor = torch.exp2(torch.ceil(torch.log2(floor))) if grid.power_of_two else floor
             scale = torch.maximum(scale, floor)
             zero_point = _zero_points(matrix, grid, scale)
     else:
@@ -97,11 +99,12 @@ def integer_weight(
 def dequantized(module: GraphModule, weight: IntegerWeight, before: Node) -> Node:
     """A node with the float value of `weight`, inserted ahead of the operator `before` that reads it."""
     decomposed, graph = torch.ops.quantized_decomposed, module.graph
+    kind = weight.values.dtype
     name = f"{weight.module}.weight" if weight.module else "weight"
     values = ir.constant(module, weight.values, name, before)
     arguments: tuple[Any, ...]
     if weight.scheme.granularity == "tensor":
-        arguments = (values, float(weight.scale), int(weight.zero_point), weight.qmin, weight.qmax, torch.int8)
+        arguments = (values, float(weight.scale), int(weight.zero_point), weight.qmin, weight.qmax, kind)
         target = decomposed.dequantize_per_tensor.default
     else:
         zeros = weight.zero_point if weight.scheme.group else weight.zero_point.to(torch.int64)
@@ -109,10 +112,10 @@ def dequantized(module: GraphModule, weight: IntegerWeight, before: Node) -> Nod
         zero_point = ir.constant(module, zeros, f"{name}_zero_point", before)
         if weight.scheme.group:
             block = [1, weight.scheme.group]
-            arguments = (values, block, scale, zero_point, torch.int8, weight.qmin, weight.qmax)
+            arguments = (values, block, scale, zero_point, kind, weight.qmin, weight.qmax)
             target = torch.ops.torchao.dequantize_affine.default
         else:
-            arguments = (values, scale, zero_point, weight.axis, weight.qmin, weight.qmax, torch.int8)
+            arguments = (values, scale, zero_point, weight.axis, weight.qmin, weight.qmax, kind)
             target = decomposed.dequantize_per_channel.default
     with graph.inserting_before(before):
         node = graph.call_function(target, arguments)
@@ -158,9 +161,9 @@ def _floor(
 
 def _zero_points(matrix: torch.Tensor, grid: Grid, scale: torch.Tensor) -> torch.Tensor:
     if grid.symmetric:
-        return torch.zeros_like(scale, dtype=torch.int8)
+        return torch.zeros_like(scale, dtype=grid.dtype)
     lowest = grid.split(matrix).amin(-1).clamp_(max=0)
-    return (grid.qmin - torch.round(lowest / scale)).clamp_(grid.qmin, grid.qmax).to(torch.int8)
+    return (grid.qmin - torch.round(lowest / scale)).clamp_(grid.qmin, grid.qmax).to(grid.dtype)
 
 
 def _exact(weight: QuantizedWeight) -> torch.Tensor:

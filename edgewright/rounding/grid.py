@@ -21,17 +21,24 @@ class Grid:
     scale of the block, a power of two; it has 4 bits, is symmetric, and its group is 32.
 
     Attributes:
-        bits: 2 to 8.
+        bits: 2 to 8, or 16.
         symmetric: the zero point is 0; else it is an integer of the grid.
         group: columns of a row that share a scale; None is the whole row (per channel). The last group
             may be shorter than the others (172 columns in groups of 32).
         format: `int` has all integers from `qmin` to `qmax`.
+        power_of_two: scales are powers of two, so that a change of scale is a shift.
     """
 
     bits: int
     symmetric: bool
     group: int | None = None
     format: Literal["int", "mxfp4"] = "int"
+    power_of_two: bool = False
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The narrowest integer type that holds the grid, int8 or int16."""
+        return torch.int8 if self.bits <= _NARROW_BITS else torch.int16
 
     @property
     def qmin(self) -> int:

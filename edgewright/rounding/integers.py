@@ -13,9 +13,9 @@ class QuantizedWeight:
     """A weight matrix as integers.
 
     Attributes:
-        integers: int8 [rows, columns], of `grid.levels`.
+        integers: `grid.dtype` [rows, columns], of `grid.levels`.
         scale: float [rows, groups], positive.
-        zero_point: int8 [rows, groups], or float for an algorithm that fits it freely (HQQ).
+        zero_point: `grid.dtype` [rows, groups], or float for an algorithm that fits it freely (HQQ).
         grid: the grid they lie on.
     """
 
@@ -34,7 +34,7 @@ def quantize(matrix: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid) -> Q
 
     `scale` and `zero_point` are [rows, groups]; see `nearest`.
     """
-    return QuantizedWeight(_levels(matrix, scale, zero_point, grid).to(torch.int8), scale, zero_point, grid)
+    return QuantizedWeight(_levels(matrix, scale, zero_point, grid).to(grid.dtype), scale, zero_point, grid)
 
 
 def dequantize(integers: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid) -> Tensor:
@@ -44,7 +44,7 @@ def dequantize(integers: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid) 
 
 
 def rounded(matrix: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid) -> Tensor:
-    """`quantize` followed by `dequantize` without the detour over int8, for searches."""
+    """`quantize` followed by `dequantize` without the detour over integers, for searches."""
     return dequantize(_levels(matrix, scale, zero_point, grid), scale, zero_point, grid)
 
 

@@ -30,13 +30,13 @@ def check(matrix: Tensor, grid: Grid, where: str) -> None:
 
 
 def min_max(matrix: Tensor, grid: Grid, ratio: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
-    """Scale (dtype of `matrix`) and zero point (int8), both [rows, groups], that span `ratio` of the range.
+    """Scale (dtype of `matrix`) and zero point (`grid.dtype`), both [rows, groups], that span `ratio` of the range.
 
     Symmetric: scale = max|w| / ((qmax - qmin) / 2), zero point 0.
     Asymmetric: scale = (max(w, 0) - min(w, 0)) / (qmax - qmin), zero point = qmin - round(min(w, 0) / scale).
     MXFP4: scale = 2^(floor(log2 max|w|) - 2) / 2, the shared scale of OCP MX 1.0, section 6.3, halved; it is
     clamped to E8M0 and to normal numbers of the dtype.
-    A group of zeros has scale 1, so that it is exact.
+    A scale that must be a power of two is the next one above. A group of zeros has scale 1, so that it is exact.
     """
     split = grid.split(matrix)
     low, high = split.amin(-1).clamp_(max=0) * ratio, split.amax(-1).clamp_(min=0) * ratio
@@ -47,10 +47,13 @@ def min_max(matrix: Tensor, grid: Grid, ratio: Tensor | float = 1.0) -> tuple[Te
     else:
         scale = high / (grid.qmax - grid.qmin) - low / (grid.qmax - grid.qmin)
     scale = torch.where(low == high, 1.0, scale.clamp_(min=smallest_scale(scale.dtype)))
+    if grid.power_of_two:
+        below = _power_of_two(scale)
+        scale = torch.where(below == scale, scale, 2 * below)
     if grid.symmetric:
-        return scale, torch.zeros_like(scale, dtype=torch.int8)
+        return scale, torch.zeros_like(scale, dtype=grid.dtype)
     zero_point = (grid.qmin - torch.round(low / scale)).clamp_(grid.qmin, grid.qmax)
-    return scale, zero_point.to(torch.int8)
+    return scale, zero_point.to(grid.dtype)
 
 
 def _power_of_two(values: Tensor) -> Tensor:

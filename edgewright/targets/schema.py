@@ -18,12 +18,14 @@ class KernelWeights(Entry):
     """Integer weights that a kernel takes.
 
     `symmetric`: the zero points must be 0. `group_multiple`: the group size must be a multiple of it.
+    `power_of_two`: the scales must be powers of two.
     """
 
-    bits: Literal[4, 8]
+    bits: Literal[2, 4, 8, 16]
     granularity: Granularity
     symmetric: bool = True
     group_multiple: PositiveInt | None = None
+    power_of_two: bool = False
 
 
 class KernelActivations(Entry):
@@ -32,12 +34,14 @@ class KernelActivations(Entry):
     `static` parameters are constants of the program, per tensor; `dynamic` ones are chosen at run time,
     per token where `granularity` says so. `dtype` is what the device stores: programs carry int8 or int16,
     the adapter of a uint8 device shifts them by 128, which is exact. `dtype` and `granularity` are for people.
+    `power_of_two`: the scales must be powers of two.
     """
 
     bits: Literal[8, 16]
     mode: Literal["static", "dynamic"]
-    dtype: Literal["int8", "uint8", "int16"] = "int8"
+    dtype: Literal["int8", "uint8", "int16", "uint16"] = "int8"
     symmetric: bool = False
+    power_of_two: bool = False
     granularity: Literal["tensor", "token"] = "tensor"
 
 
@@ -51,15 +55,19 @@ class Kernel(Entry):
     name: str
     weights: KernelWeights | None = None
     activations: KernelActivations | None = None
-    bias: Literal["float", "int32"] = "float"
+    bias: Literal["float", "int16", "int24", "int32", "int48"] = "float"
 
     def __str__(self) -> str:
         parts = []
         if self.weights is not None:
             per = {"tensor": "per tensor", "channel": "per channel", "group": "in groups"}
-            parts.append(f"{self.weights.bits}-bit weights {per[self.weights.granularity]}")
+            symmetry = "" if self.weights.symmetric else "asymmetric "
+            scales = " with power-of-two scales" if self.weights.power_of_two else ""
+            parts.append(f"{symmetry}{self.weights.bits}-bit weights {per[self.weights.granularity]}{scales}")
         if self.activations is not None:
-            parts.append(f"{self.activations.mode} {self.activations.bits}-bit activations")
+            symmetry = "symmetric " if self.activations.symmetric else ""
+            scales = " with power-of-two scales" if self.activations.power_of_two else ""
+            parts.append(f"{self.activations.mode} {symmetry}{self.activations.bits}-bit activations{scales}")
         return f"{self.name} ({', '.join(parts)})"
 
 
@@ -92,6 +100,7 @@ class Target(Entry):
         name: name of the file.
         toolchain: module of `edgewright.targets.adapters` that compiles for it.
         float_build: a float program can be compiled, and is the baseline of ratios.
+        float16: what stays float can run in half precision.
         estimate: latency and memory are the compiler's estimates; the artifact is simulated, not run.
         prefers: which of several equal spellings the device runs best, by construct (read by `go`).
         options: settings of the toolchain.
@@ -102,6 +111,7 @@ class Target(Entry):
     toolchain: str
     description: str
     float_build: bool
+    float16: bool = False
     estimate: bool = False
     prefers: Mapping[str, str] = {}
     options: Mapping[str, str] = {}

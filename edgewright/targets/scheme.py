@@ -1,6 +1,6 @@
 """Which quantization schemes a target can run, decided from its capability map alone."""
 
-from edgewright.config.schema import ActivationScheme, GqScheme, WeightScheme
+from edgewright.config.schemes import ActivationScheme, GqScheme, LayerScheme, WeightScheme
 from edgewright.errors import ConfigError
 from edgewright.targets.schema import Kernel, KernelActivations, KernelWeights, Operator, Target
 
@@ -23,24 +23,27 @@ def check_scheme(target: Target, scheme: GqScheme, where: str) -> None:
 
     Args:
         target: the target to compile for.
-        scheme: the scheme; weights of its `layers` are checked with its activations.
+        scheme: the scheme; each entry of its `layers` is checked too.
         where: key of the scheme in the configuration, the start of the message.
 
     Raises:
         ConfigError: one line with the operator, the weights or activations that do not fit, and the
             schemes that the target can do.
     """
+    if scheme.dtype == "float16" and not target.float16:
+        raise ConfigError(f"{where}.dtype: target {target.name} has no half precision; it can do: {_choices(target)}")
     if scheme.is_float:
         if not target.float_build:
             raise ConfigError(f"{where}: target {target.name} has no float build; it can do: {_choices(target)}")
         return
-    overrides = {key: value for key, value in scheme.layers.items() if isinstance(value, WeightScheme)}
-    for key, weights in {"": scheme.weights, **overrides}.items():
-        asked = [part for part in (weights, scheme.activations) if part is not None]
-        if not any(find_kernel(operator, weights, scheme.activations) for operator in target.operators.values()):
+    whole = LayerScheme(weights=scheme.weights, activations=scheme.activations)
+    overrides = {key: found for key in scheme.layers if (found := scheme.of_layer(key)) is not None}
+    for key, asked in {"": whole, **overrides}.items():
+        if not any(find_kernel(item, asked.weights, asked.activations) for item in target.operators.values()):
+            parts = [str(part) for part in (asked.weights, asked.activations) if part is not None]
             raise ConfigError(
                 f"{where}{f'.layers.{key}' if key else ''}: target {target.name} cannot run "
-                f"{_operator(weights, scheme.activations)} with {' and '.join(map(str, asked))}; it can do: "
+                f"{_operator(asked.weights, asked.activations)} with {' and '.join(parts)}; it can do: "
                 f"{_choices(target)}"
             )
 
@@ -53,6 +56,7 @@ def _weights_fit(kernel: KernelWeights | None, scheme: WeightScheme | None) -> b
         kernel.bits == scheme.bits
         and kernel.granularity == scheme.granularity
         and (scheme.symmetric or not kernel.symmetric)
+        and (scheme.power_of_two or not kernel.power_of_two)
         and group_fits
     )
 
@@ -64,6 +68,7 @@ def _activations_fit(kernel: KernelActivations | None, scheme: ActivationScheme 
         kernel.bits == scheme.bits
         and kernel.mode == scheme.mode
         and (scheme.symmetric or not kernel.symmetric)
+        and (scheme.power_of_two or not kernel.power_of_two)
     )
 
 

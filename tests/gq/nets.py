@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from edgewright import ir
-from edgewright.config.schema import GqScheme
+from edgewright.config.schemes import GqScheme
 from edgewright.datasets import Sample
 from tests.support import SAMPLES
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from edgewright import gq, ir, targets
-from edgewright.config.schema import GqScheme
+from edgewright.config.schemes import GqScheme
 from edgewright.gq import validate
 from tests.gq.nets import noise, sample_of, scheme, small
 from tests.support import ROOT, blocks

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from edgewright import gq, ir, targets
-from edgewright.config.schema import GqScheme
+from edgewright.config.schemes import GqScheme
 from edgewright.go.optimize import optimize
 from edgewright.models.load import export
 from tests.gq.nets import (

@@ -1,6 +1,6 @@
 import pytest
 
-from edgewright.config.schema import GqScheme
+from edgewright.config.schemes import GqScheme
 from edgewright.errors import ConfigError
 from edgewright.gq.scheme import Resolved
 from tests.gq.nets import scheme
@@ -30,3 +30,18 @@ def test_a_pattern_that_matches_nothing_names_the_nearest():
 def test_layers_of_nothing_are_refused():
     with pytest.raises(ValueError, match="layers changes what weights or activations say"):
         GqScheme.model_validate({"layers": {"head": {"bits": 8}}})
+
+
+def test_a_precision_in_short_changes_bits_alone_and_makes_wide_activations_symmetric():
+    layers = {"head": "w8a16", "stage1": "w4a8", "stage1.conv2": "float"}
+    resolved = Resolved(scheme(layers=layers), SCOPES)
+    head, first = resolved.at("head"), resolved.at("stage1.conv1")
+    assert (head.weights.bits, head.activations.bits, head.activations.symmetric) == (8, 16, True)
+    assert head.activations.calibration == scheme().activations.calibration
+    assert (first.weights.bits, first.activations.bits, first.activations.symmetric) == (4, 8, False)
+    assert resolved.at("stage1.conv2").is_exempt
+
+
+def test_what_is_no_precision_is_refused():
+    with pytest.raises(ValueError, match="'w3a8' is no precision; one is float, or w and a with their bits"):
+        scheme(layers={"head": "w3a8"})

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from edgewright import ir, targets
-from edgewright.config.schema import WeightScheme
+from edgewright.config.schemes import WeightScheme
 from edgewright.errors import ConfigError, InputError
 from edgewright.gq import integers
 from edgewright.gq.annotate import annotate, scopes_of

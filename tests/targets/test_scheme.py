@@ -1,7 +1,7 @@
 import pytest
 
 from edgewright import targets
-from edgewright.config.schema import GqScheme
+from edgewright.config.schemes import GqScheme
 from edgewright.errors import ConfigError
 
 W8A8 = {"weights": {"bits": 8}, "activations": {"bits": 8}}

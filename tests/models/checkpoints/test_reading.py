@@ -266,7 +266,7 @@ def test_tensors_that_do_not_fit_are_refused_by_name(change, expected, source, t
 @pytest.mark.slow
 def test_the_integers_arrive_in_the_compiled_artifact(source, tmp_path):
     from edgewright import gq, ir, targets
-    from edgewright.config.schema import GqScheme
+    from edgewright.config.schemes import GqScheme
     from edgewright.go.optimize import optimize
 
     integers, _, scale = drawn(4)

@@ -1,0 +1,143 @@
+"""What graph quantization is asked for: an entry of `gq` in params.yaml."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
+
+from edgewright.config.entry import Entry
+
+FLOAT = "float"
+"""The precision of what is not quantized."""
+
+PRECISION = re.compile(r"w(2|4|8|16)a(8|16)")
+_WIDE_ACTIVATIONS = 16
+
+
+class WeightScheme(Entry):
+    """How gq rounds weights that aq left float, and which integer weights it accepts.
+
+    `power_of_two` restricts the scales to powers of two.
+    """
+
+    bits: Literal[2, 4, 8, 16] = 8
+    granularity: Literal["tensor", "channel", "group"] = "channel"
+    group: PositiveInt | None = None
+    symmetric: bool = True
+    power_of_two: bool = False
+
+    @model_validator(mode="after")
+    def _group(self) -> "WeightScheme":
+        if (self.granularity == "group") != (self.group is not None):
+            raise ValueError("granularity: group and group: N go together")
+        return self
+
+    def __str__(self) -> str:
+        group = f" of {self.group}" if self.group else ""
+        symmetry = "" if self.symmetric else "asymmetric "
+        scales = " with power-of-two scales" if self.power_of_two else ""
+        return f"{symmetry}{self.bits}-bit weights per {self.granularity}{group}{scales}"
+
+
+class CalibrationMethod(Entry):
+    """A calibration method by name, with its options."""
+
+    method: str = "histogram"
+    options: Mapping[str, float] = {}
+
+
+class ActivationScheme(Entry):
+    """How activations are quantized; `dynamic` chooses the parameters of each token at run time."""
+
+    bits: Literal[8, 16] = 8
+    mode: Literal["static", "dynamic"] = "static"
+    symmetric: bool = False
+    power_of_two: bool = False
+    calibration: CalibrationMethod = CalibrationMethod()
+
+    def __str__(self) -> str:
+        scales = " with power-of-two scales" if self.power_of_two else ""
+        return f"{self.mode} {self.bits}-bit activations{scales}"
+
+
+class LayerScheme(Entry):
+    """Weights and activations of the modules of a pattern; what is left out stays as the scheme has it."""
+
+    weights: WeightScheme | None = None
+    activations: ActivationScheme | None = None
+
+
+def _precision(text: str) -> str:
+    if text != FLOAT and not PRECISION.fullmatch(text):
+        raise ValueError(f"'{text}' is no precision; one is float, or w and a with their bits: w4a8, w8a8, w8a16, "
+                         "w16a16")
+    return text
+
+
+Precision = Annotated[str, AfterValidator(_precision)]
+"""`float`, or bits of weights and activations in short: `w8a16`."""
+
+LayerPrecision = Precision | WeightScheme | LayerScheme
+
+
+class GqScheme(Entry):
+    """Graph quantization; an empty scheme leaves the program float.
+
+    ```yaml
+    w8a8: {weights: {bits: 8}, activations: {bits: 8, calibration: {method: histogram}}}
+    mixed: {weights: {bits: 8}, activations: {bits: 8}, layers: {stem: float, "stage1.*": w8a16}}
+    half: {dtype: float16}
+    ```
+    `layers` maps module scopes (glob) to a precision, to other weights, or to weights and activations.
+    `dtype` is what runs in float.
+    """
+
+    weights: WeightScheme | None = None
+    activations: ActivationScheme | None = None
+    layers: Mapping[str, LayerPrecision] = {}
+    dtype: Literal["float32", "float16"] = Field("float32")
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the scheme quantizes nothing; it may still say in which type the program computes."""
+        return self.weights is None and self.activations is None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the scheme leaves the program as it is."""
+        return self.is_float and self.dtype == "float32"
+
+    @model_validator(mode="after")
+    def _layers(self) -> "GqScheme":
+        if self.layers and self.is_float:
+            raise ValueError("layers changes what weights or activations say; give one of them, or leave layers out")
+        return self
+
+    def of_layer(self, pattern: str) -> LayerScheme | None:
+        """What holds for the modules of a pattern of `layers`; None leaves them float."""
+        return self.resolved(self.layers[pattern])
+
+    def resolved(self, precision: LayerPrecision) -> LayerScheme | None:
+        """A precision in full: what it does not say is as in this scheme; None is float.
+
+        The short form changes bits alone, but 16-bit activations are symmetric, as integer kernels want them, and
+        16-bit weights lie per channel.
+        """
+        if isinstance(precision, WeightScheme):
+            return LayerScheme(weights=precision, activations=self.activations)
+        if isinstance(precision, LayerScheme):
+            return LayerScheme(weights=precision.weights or self.weights,
+                               activations=precision.activations or self.activations)
+        found = PRECISION.fullmatch(precision)
+        if found is None:
+            return None
+        bits, activation_bits = int(found[1]), int(found[2])
+        weights, activations = self.weights or WeightScheme(), self.activations or ActivationScheme()
+        symmetric = activations.symmetric or activation_bits == _WIDE_ACTIVATIONS
+        return LayerScheme(
+            weights=WeightScheme.model_validate({**weights.model_dump(), "bits": bits}),
+            activations=ActivationScheme.model_validate(
+                {**activations.model_dump(), "bits": activation_bits, "symmetric": symmetric}
+            ),
+        )

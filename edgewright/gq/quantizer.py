@@ -12,7 +12,7 @@ from edgewright import ir
 from edgewright.config import GqScheme
 from edgewright.datasets import Sample
 from edgewright.gq import calibration, sensitivity, validate
-from edgewright.gq.annotate import Annotation, annotate, scopes_of
+from edgewright.gq.annotate import Annotation, annotate, names_of
 from edgewright.gq.annotate import Quantized as QuantizedOperator
 from edgewright.gq.collect import observe, rows
 from edgewright.gq.correction import correct, correctable, keep_if_better
@@ -24,9 +24,10 @@ from edgewright.gq.encodings import (
     tensor_encoding,
     weight_encoding,
 )
-from edgewright.gq.groups import Group, QuantizedTensor, grid_of, name_tensors, parameters_by_tensor, solve
+from edgewright.gq.groups import Group, QuantizedTensor, grid_of, parameters_by_tensor, solve
 from edgewright.gq.insert import insert_dynamic, insert_static, insert_weight
 from edgewright.gq.integers import owner_of
+from edgewright.gq.names import name_tensors
 from edgewright.gq.operators import weight_of
 from edgewright.gq.parameters import Parameters
 from edgewright.gq.scheme import Resolved
@@ -108,7 +109,7 @@ def _quantized(
 ) -> Quantized:
     ir.register()
     module = ir.unlift(program)
-    annotation = annotate(module, target, Resolved(scheme, scopes_of(module), where))
+    annotation = annotate(module, target, Resolved(scheme, names_of(module).values(), where))
     names = name_tensors(module)
     groups = solve(annotation, names)
     weighted = [plan for plan in annotation.quantized if plan.kernel.weights is not None]

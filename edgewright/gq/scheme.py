@@ -29,15 +29,16 @@ class ModuleScheme:
 class Resolved:
     """A scheme whose `layers` are known to match modules of a program.
 
-    A pattern is a glob on the path of a module, or of one that contains it; later patterns win.
+    A pattern is a glob on the path of a module, or of one that contains it, or on the name of an operator; later
+    patterns win.
     """
 
-    def __init__(self, scheme: GqScheme, scopes: Collection[str], where: str = "gq") -> None:
+    def __init__(self, scheme: GqScheme, names: Collection[Collection[str]], where: str = "gq") -> None:
         """Check every pattern.
 
         Args:
             scheme: the scheme.
-            scopes: paths of the modules that own an operator.
+            names: what each operator goes by: paths of its modules, and its own name.
             where: key of the scheme in the configuration, the start of a message.
 
         Raises:
@@ -45,7 +46,7 @@ class Resolved:
         """
         self._default = ModuleScheme(scheme.weights, scheme.activations)
         self._layers = {pattern: _of(scheme.of_layer(pattern)) for pattern in scheme.layers}
-        known = {path for scope in scopes for path in _containing(scope)} - {""}
+        known = {path for own in names for name in own for path in _containing(name)} - {""}
         for pattern in scheme.layers:
             if not any(fnmatchcase(path, pattern) for path in known):
                 raise ConfigError(
@@ -53,9 +54,9 @@ class Resolved:
                     f"{nearest(pattern, known)}"
                 )
 
-    def at(self, *scopes: str) -> ModuleScheme:
-        """What holds for an operator that goes by `scopes`: its module, and the module that owns its weight."""
-        paths = {path for scope in scopes for path in _containing(scope)}
+    def at(self, *names: str) -> ModuleScheme:
+        """What holds for an operator that goes by `names`."""
+        paths = {path for name in names for path in _containing(name)}
         found = self._default
         for pattern, override in self._layers.items():
             if any(fnmatchcase(path, pattern) for path in paths):
@@ -67,6 +68,6 @@ def _of(layer: LayerScheme | None) -> ModuleScheme:
     return ModuleScheme(None, None, is_exempt=True) if layer is None else ModuleScheme(layer.weights, layer.activations)
 
 
-def _containing(scope: str) -> list[str]:
-    parts = scope.split(".")
+def _containing(name: str) -> list[str]:
+    parts = name.split(".")
     return [".".join(parts[: count + 1]) for count in range(len(parts))]

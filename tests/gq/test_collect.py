@@ -7,9 +7,10 @@ from edgewright import ir, targets
 from edgewright.datasets import Sample
 from edgewright.errors import InputError
 from edgewright.gq import calibration
-from edgewright.gq.annotate import annotate, scopes_of
+from edgewright.gq.annotate import annotate, names_of
 from edgewright.gq.collect import observe, rows
-from edgewright.gq.groups import name_tensors, solve
+from edgewright.gq.groups import solve
+from edgewright.gq.names import name_tensors
 from edgewright.gq.scheme import Resolved
 from tests.gq.nets import noise, program_of, sample_of, scheme, small
 
@@ -17,7 +18,7 @@ from tests.gq.nets import noise, program_of, sample_of, scheme, small
 def observed(array, method="histogram", averaged=(), program=None):
     module = ir.unlift(program or small())
     names = name_tensors(module)
-    found = annotate(module, targets.load("xnnpack"), Resolved(scheme(), scopes_of(module)))
+    found = annotate(module, targets.load("xnnpack"), Resolved(scheme(), names_of(module).values()))
     groups = solve(found, names)
     nodes = [node for node in module.graph.nodes if node.name in averaged]
     steps = []

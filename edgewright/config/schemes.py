@@ -1,17 +1,14 @@
 """What graph quantization is asked for: an entry of `gq` in params.yaml."""
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, PositiveInt, model_validator
+from pydantic import PositiveInt, model_validator
 
 from edgewright.config.entry import Entry
+from edgewright.config.precision import PRECISION, Precision
+from edgewright.config.search import Search
 
-FLOAT = "float"
-"""The precision of what is not quantized."""
-
-PRECISION = re.compile(r"w(2|4|8|16)a(8|16)")
 _WIDE_ACTIVATIONS = 16
 
 
@@ -68,16 +65,6 @@ class LayerScheme(Entry):
     activations: ActivationScheme | None = None
 
 
-def _precision(text: str) -> str:
-    if text != FLOAT and not PRECISION.fullmatch(text):
-        raise ValueError(f"'{text}' is no precision; one is float, or w and a with their bits: w4a8, w8a8, w8a16, "
-                         "w16a16")
-    return text
-
-
-Precision = Annotated[str, AfterValidator(_precision)]
-"""`float`, or bits of weights and activations in short: `w8a16`."""
-
 LayerPrecision = Precision | WeightScheme | LayerScheme
 
 
@@ -90,13 +77,14 @@ class GqScheme(Entry):
     half: {dtype: float16}
     ```
     `layers` maps module scopes (glob) to a precision, to other weights, or to weights and activations.
-    `dtype` is what runs in float.
+    `dtype` is what runs in float. `search` finds `layers`; those that are given stay and win.
     """
 
     weights: WeightScheme | None = None
     activations: ActivationScheme | None = None
     layers: Mapping[str, LayerPrecision] = {}
-    dtype: Literal["float32", "float16"] = Field("float32")
+    dtype: Literal["float32", "float16"] = "float32"
+    search: Search | None = None
 
     @property
     def is_float(self) -> bool:

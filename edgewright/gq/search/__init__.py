@@ -1,0 +1,1 @@
+"""Search of a precision for each operator: sensitivity, LiteMP, AMP."""

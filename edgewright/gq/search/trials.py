@@ -1,0 +1,138 @@
+"""Evaluations of mixed programs: bounded in number, remembered, and kept on disk for a run that goes on."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgewright.datasets import Sample
+from edgewright.files import read_json, write_json
+from edgewright.gq.collect import rows
+from edgewright.gq.search.candidates import Assignment, Candidates
+from edgewright.gq.search.simulation import Changes, output_of
+from edgewright.parallel import ordered_map
+from edgewright.progress import Progress, silent
+
+BATCH = 16
+"""Samples that run at once where the program's batch is dynamic."""
+
+_FILE = "evaluations.json"
+
+Judge = Callable[[Sequence[NDArray[Any]]], float]
+"""From the logits of the search sample, batch by batch, to the drop of the task's metric against the float model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How good a mixed program is on the search sample.
+
+    Attributes:
+        mse: mean squared difference of an output element to the float program's.
+        snr_db: 10 log10 of the mean squared output over `mse`, in dB; None where nothing differs.
+        metric_drop: points of the task's metric lost against float; None where the task was not given.
+    """
+
+    mse: float
+    snr_db: float | None
+    metric_drop: float | None
+
+
+class Trials:
+    """Runs mixed programs over the search sample.
+
+    Attributes:
+        known: every assignment that was evaluated, with its score, in the order of evaluation.
+    """
+
+    def __init__(
+        self, candidates: Candidates, sample: Sample, limit: int, judge: Judge | None,
+        resume: Path | None = None, progress: Progress = silent,
+    ) -> None:  # fmt: skip
+        """Run the float program once.
+
+        Args:
+            candidates: what is mixed.
+            sample: the search sample.
+            limit: evaluations at most.
+            judge: the task's metric.
+            resume: folder whose evaluations are taken over, and where new ones are added as they are made.
+            progress: called after each evaluation.
+        """
+        self._candidates, self._limit, self._judge, self._progress = candidates, limit, judge, progress
+        self._rows = list(rows(candidates.module, sample, BATCH))
+        self.known: dict[Assignment, Score] = {}
+        self._file = None if resume is None else resume / _FILE
+        self._stored = {} if self._file is None or not self._file.is_file() else read_json(self._file)
+        self._float = [output.to(torch.float64) for output in self._outputs(Changes({}, {}, {}))]
+        self._power = _mean(output.square() for output in self._float)
+
+    @property
+    def left(self) -> int:
+        """Evaluations that may still be made."""
+        return self._limit - len(self.known)
+
+    @property
+    def batches(self) -> Sequence[tuple[torch.Tensor, ...]]:
+        """The search sample."""
+        return self._rows
+
+    def score(self, assignment: Assignment) -> Score:
+        """The score of an assignment; one that is known is not evaluated again.
+
+        Raises:
+            RuntimeError: there are no evaluations left.
+        """
+        if assignment not in self.known:
+            if self.left <= 0:
+                raise RuntimeError("no evaluations left; ask `left` before")
+            key = ",".join(map(str, assignment))
+            if key not in self._stored:
+                self._stored[key] = asdict(self.of(self._candidates.changes(assignment)))
+                self._store()
+            self.known[assignment] = Score(**self._stored[key])
+            self._progress(len(self.known), self._limit, "evaluations")
+        return self.known[assignment]
+
+    def of(self, found: Changes) -> Score:
+        """The score of any changes, neither counted nor remembered."""
+        outputs = self._outputs(found)
+        pairs = zip(outputs, self._float, strict=True)
+        mse = _mean((output.to(torch.float64) - reference).square() for output, reference in pairs)
+        snr = 10 * math.log10(self._power / mse) if mse and self._power else None
+        drop = None if self._judge is None else self._judge([output.numpy() for output in outputs])
+        return Score(mse, snr, drop)
+
+    def _outputs(self, found: Changes) -> list[torch.Tensor]:
+        return list(ordered_map(lambda row: output_of(self._candidates.module, found, row), self._rows))
+
+    def _store(self) -> None:
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            partial = self._file.with_suffix(".partial")
+            write_json(partial, self._stored)
+            partial.replace(self._file)
+
+
+def _mean(values: "Sequence[torch.Tensor] | Any") -> float:
+    total, count = [], 0
+    for value in values:
+        total.append(float(value.sum()))
+        count += value.numel()
+    return math.fsum(total) / max(count, 1)
+
+
+def json_score(score: Score) -> Mapping[str, float | None]:
+    """The score as it stands in assignment.json."""
+    return {key: None if value is None or not np.isfinite(value) else value for key, value in asdict(score).items()}
+
+
+def stored(folder: Path) -> int:
+    """Evaluations that a folder holds."""
+    file = folder / _FILE
+    return len(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else 0

@@ -77,7 +77,8 @@ class GqScheme(Entry):
     half: {dtype: float16}
     ```
     `layers` maps module scopes (glob) to a precision, to other weights, or to weights and activations.
-    `dtype` is what runs in float. `search` finds `layers`; those that are given stay and win.
+    `dtype` is what runs in float. `search` finds `layers`; those that are given stay and win. `encodings` is an edited
+    `encodings.json`, whose scales and zero points replace those that would be found.
     """
 
     weights: WeightScheme | None = None
@@ -85,6 +86,7 @@ class GqScheme(Entry):
     layers: Mapping[str, LayerPrecision] = {}
     dtype: Literal["float32", "float16"] = "float32"
     search: Search | None = None
+    encodings: str | None = None
 
     @property
     def is_float(self) -> bool:
@@ -100,6 +102,8 @@ class GqScheme(Entry):
     def _layers(self) -> "GqScheme":
         if self.layers and self.is_float:
             raise ValueError("layers changes what weights or activations say; give one of them, or leave layers out")
+        if self.is_float and (self.search is not None or self.encodings is not None):
+            raise ValueError("search and encodings go with weights or activations, whose form they keep")
         return self
 
     def of_layer(self, pattern: str) -> LayerScheme | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgewright.errors import InputError, first_line
 
 FILE = "sample.parquet"
+SEARCH_FILE = "search.parquet"
 ROW_DIGEST = "row_digest"
 LABEL = "label"
 _METADATA = b"edgewright"
@@ -57,10 +58,14 @@ class Sample:
 
     def head(self, count: int) -> "Sample":
         """The first `count` samples, or all where there are fewer."""
+        return self.part(slice(0, count))
+
+    def part(self, at: slice) -> "Sample":
+        """The samples of a slice."""
         return Sample(
-            inputs={name: array[:count] for name, array in self.inputs.items()},
-            labels=None if self.labels is None else self.labels[:count],
-            synthetic=self.synthetic, row_digests=self.row_digests[:count],
+            inputs={name: array[at] for name, array in self.inputs.items()},
+            labels=None if self.labels is None else self.labels[at],
+            synthetic=self.synthetic, row_digests=self.row_digests[at],
         )
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[Any], ...]]:

@@ -75,8 +75,10 @@ class Contributions:
         for precision in everything:
             self._prepare(precision)
         parts = list(ordered_map(self._batch, enumerate(batches)))
-        self._matrix: NDArray[np.float64] = np.concatenate([part for part, _ in parts], axis=1)
-        self._elements = max(next((elements for _, elements in parts), 1), 1)
+        numbers = np.concatenate([part for part, _ in parts], axis=1)
+        elements = max(next((elements for _, elements in parts), 1), 1)
+        # The mean of (sum_k s_k)^2 is a quadratic form of which terms are there.
+        self.form: NDArray[np.float64] = numbers @ numbers.T / (numbers.shape[1] * elements)
         self._of_unit = tuple(
             tuple(
                 self._places(item, [item.plans[node] for node in unit.operators if node in item.plans])
@@ -89,18 +91,18 @@ class Contributions:
 
     def mse(self, assignment: Assignment) -> float:
         """Forecast mean squared error of an output element."""
-        return self._error(self._matrix[np.flatnonzero(self._counts(assignment))].sum(0))
+        return self._error(np.flatnonzero(self._counts(assignment)))
 
     def of_unit(self, unit: int, candidate: int) -> float:
         """Forecast where that unit alone has that candidate, all else in float."""
-        return self._error(self._matrix[list(self._of_unit[unit][candidate])].sum(0))
+        return self._error(list(self._of_unit[unit][candidate]))
 
     def walk(self, assignment: Assignment) -> "Walk":
         """A walk through assignments that begins at one."""
         return Walk(self, assignment)
 
-    def _error(self, total: NDArray[np.float64]) -> float:
-        return float(np.square(total).mean() / self._elements)
+    def _error(self, terms: Any) -> float:
+        return float(self.form[np.ix_(terms, terms)].sum())
 
     def _counts(self, assignment: Assignment) -> NDArray[np.int64]:
         """How many operators ask for each term."""
@@ -172,32 +174,43 @@ class Walk:
 
     def __init__(self, contributions: Contributions, assignment: Assignment) -> None:
         self._from, self._counts = contributions, contributions._counts(assignment)
-        self._total = contributions._matrix[np.flatnonzero(self._counts)].sum(0)
+        there = np.flatnonzero(self._counts)
+        self._sums: NDArray[np.float64] = contributions.form[:, there].sum(1)
+        self._mse = float(self._sums[there].sum())
         self.assignment = assignment
 
     def mse(self) -> float:
         """Forecast of the assignment."""
-        return self._from._error(self._total)
+        return self._mse
 
-    def mse_after(self, unit: int, candidate: int) -> float:
-        """Forecast after giving a unit another candidate."""
-        return self._from._error(self._total + self._change(unit, candidate)[1])
+    def mse_after(self, *moves: tuple[int, int]) -> float:
+        """Forecast after giving units, each with its candidate, others."""
+        added, gone, _ = self._change(moves)
+        form = self._from.form
+        change = 2 * (self._sums[added].sum() - self._sums[gone].sum()) - 2 * form[np.ix_(added, gone)].sum()
+        return float(self._mse + change + form[np.ix_(added, added)].sum() + form[np.ix_(gone, gone)].sum())
 
     def change(self, unit: int, candidate: int) -> None:
         """Give a unit another candidate."""
-        self._counts, moved = self._change(unit, candidate)
-        self._total = self._total + moved
+        self._mse = self.mse_after((unit, candidate))
+        added, gone, self._counts = self._change(((unit, candidate),))
+        form = self._from.form
+        self._sums = self._sums + form[:, added].sum(1) - form[:, gone].sum(1)
         self.assignment = (*self.assignment[:unit], candidate, *self.assignment[unit + 1 :])
 
-    def _change(self, unit: int, candidate: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        terms, matrix = self._from._of_unit[unit], self._from._matrix
+    def _change(self, moves: tuple[tuple[int, int], ...]) -> tuple[list[int], list[int], NDArray[np.int64]]:
+        """Terms that come, terms that go, and how many operators ask for each after that."""
         counts = self._counts.copy()
-        counts[list(terms[self.assignment[unit]])] -= 1
-        counts[list(terms[candidate])] += 1
-        touched = sorted({*terms[self.assignment[unit]], *terms[candidate]})
-        added = [place for place in touched if counts[place] and not self._counts[place]]
-        gone = [place for place in touched if not counts[place] and self._counts[place]]
-        return counts, matrix[added].sum(0) - matrix[gone].sum(0)
+        touched: set[int] = set()
+        for unit, candidate in moves:
+            terms = self._from._of_unit[unit]
+            before, after = terms[self.assignment[unit]], terms[candidate]
+            counts[list(before)] -= 1
+            counts[list(after)] += 1
+            touched.update(before, after)
+        added = [place for place in sorted(touched) if counts[place] and not self._counts[place]]
+        gone = [place for place in sorted(touched) if not counts[place] and self._counts[place]]
+        return added, gone, counts
 
 
 class _Tapped(Interpreter):

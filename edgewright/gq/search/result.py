@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgewright.config.schemes import GqScheme
-from edgewright.config.search import Search, SearchBudget
+from edgewright.config.search import Search
+from edgewright.errors import BudgetError
+from edgewright.gq.search.budget import choose, front
 from edgewright.gq.search.candidates import Assignment, Candidates
 from edgewright.gq.search.costs import Costs
 from edgewright.gq.search.trials import Score, Trials, json_score
@@ -26,41 +28,23 @@ class Found:
     record: Mapping[str, Any]
     reached: bool
 
+    def require_reached(self, where: str) -> None:
+        """Refuse a result that misses the budget.
 
-def within(budget: SearchBudget, score: Score, share: float) -> bool:
-    """Whether a score and a share of the greatest cost keep the budget."""
-    drop, snr = score.metric_drop, score.snr_db
-    drop_fits = budget.metric_drop is None or (drop is not None and drop <= budget.metric_drop)
-    snr_fits = budget.snr_db is None or snr is None or snr >= budget.snr_db
-    return drop_fits and snr_fits and (budget.cost is None or share <= budget.cost)
-
-
-def front(known: Mapping[Assignment, Score], costs: Costs) -> list[Assignment]:
-    """Assignments that none beats in both cost and error, the cheapest first."""
-    ordered = sorted(known, key=lambda item: (costs.of(item), known[item].mse, item))
-    found: list[Assignment] = []
-    for assignment in ordered:
-        if not found or known[assignment].mse < known[found[-1]].mse:
-            found.append(assignment)
-    return found
-
-
-def choose(search: Search, known: Mapping[Assignment, Score], costs: Costs) -> tuple[Assignment, bool]:
-    """The cheapest assignment inside the budget, of a budget on cost the one with the least error.
-
-    Where none is inside, the nearest to it: the least drop, the greatest signal-to-noise ratio, the least cost.
-    """
-    budget = search.accept
-    inside = [item for item in known if within(budget, known[item], costs.share(item))]
-    if inside and budget.metric_drop is None and budget.snr_db is None:
-        return min(inside, key=lambda item: (known[item].mse, costs.of(item), item)), True
-    if inside:
-        return min(inside, key=lambda item: (costs.of(item), known[item].mse, item)), True
-    if budget.cost is not None:
-        return min(known, key=lambda item: (costs.of(item), known[item].mse, item)), False
-    if budget.metric_drop is not None:
-        return min(known, key=lambda item: (known[item].metric_drop or 0.0, known[item].mse, item)), False
-    return min(known, key=lambda item: (known[item].mse, costs.of(item), item)), False
+        Raises:
+            BudgetError: naming the best that was found.
+        """
+        if self.reached:
+            return
+        best = self.record["chosen"]
+        wanted = ", ".join(f"{key} {value:g}" for key, value in self.record["accept"].items())
+        drop = "" if best["metric_drop"] is None else f"loses {best['metric_drop']:.3g} points, "
+        snr = "infinite" if best["snr_db"] is None else f"{best['snr_db']:.1f} dB"
+        raise BudgetError(
+            f"{where}: no mix of {', '.join(self.record['candidates'])} keeps {wanted} in {self.record['evaluations']} "
+            f"evaluations; the best found {drop}has a signal-to-noise ratio of {snr} at {best['share']:.0%} of the "
+            "cost; give a more precise candidate, more evaluations, or a wider budget"
+        )
 
 
 def found(

@@ -1,8 +1,7 @@
 """Evaluations of mixed programs: bounded in number, remembered, and kept on disk for a run that goes on."""
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ BATCH = 16
 
 _FILE = "evaluations.json"
 
-Judge = Callable[[Sequence[NDArray[Any]]], float]
-"""From the logits of the search sample, batch by batch, to the drop of the task's metric against the float model."""
+Judge = Callable[[Sequence[NDArray[Any]], Sequence[NDArray[Any]]], float]
+"""From logits of the search sample and those of the float program, batch by batch, to points of the metric lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +68,8 @@ class Trials:
         self.known: dict[Assignment, Score] = {}
         self._file = None if resume is None else resume / _FILE
         self._stored = {} if self._file is None or not self._file.is_file() else read_json(self._file)
-        self._float = [output.to(torch.float64) for output in self._outputs(Changes({}, {}, {}))]
-        self._power = _mean(output.square() for output in self._float)
+        self._float = self._outputs(Changes({}, {}, {}))
+        self._power = _mean(output.to(torch.float64).square() for output in self._float)
 
     @property
     def left(self) -> int:
@@ -103,9 +102,11 @@ class Trials:
         """The score of any changes, neither counted nor remembered."""
         outputs = self._outputs(found)
         pairs = zip(outputs, self._float, strict=True)
-        mse = _mean((output.to(torch.float64) - reference).square() for output, reference in pairs)
+        mse = _mean((output.to(torch.float64) - reference.to(torch.float64)).square() for output, reference in pairs)
         snr = 10 * math.log10(self._power / mse) if mse and self._power else None
-        drop = None if self._judge is None else self._judge([output.numpy() for output in outputs])
+        drop = None
+        if self._judge is not None:
+            drop = self._judge([output.numpy() for output in outputs], [output.numpy() for output in self._float])
         return Score(mse, snr, drop)
 
     def _outputs(self, found: Changes) -> list[torch.Tensor]:
@@ -119,7 +120,7 @@ class Trials:
             partial.replace(self._file)
 
 
-def _mean(values: "Sequence[torch.Tensor] | Any") -> float:
+def _mean(values: Iterable[torch.Tensor]) -> float:
     total, count = [], 0
     for value in values:
         total.append(float(value.sum()))
@@ -130,9 +131,3 @@ def _mean(values: "Sequence[torch.Tensor] | Any") -> float:
 def json_score(score: Score) -> Mapping[str, float | None]:
     """The score as it stands in assignment.json."""
     return {key: None if value is None or not np.isfinite(value) else value for key, value in asdict(score).items()}
-
-
-def stored(folder: Path) -> int:
-    """Evaluations that a folder holds."""
-    file = folder / _FILE
-    return len(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else 0

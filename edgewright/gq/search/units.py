@@ -19,7 +19,8 @@ class Unit:
     """Operators that move together.
 
     Attributes:
-        names: what `layers` calls them: the module that owns the weight, or the operator (`stage1:add`).
+        names: what `layers` calls them and what runs inside their kernels: the module that owns the weight, or the
+            operator (`stage1:add`).
         operators: they themselves, in the order of the program.
     """
 
@@ -44,11 +45,13 @@ def units(plans: Iterable[Mapping[Node, Quantized]], names: Mapping[Node, str]) 
         names: name of each tensor, in the order of the program.
     """
     leader: dict[Node, Node] = {}
+    inside: dict[Node, tuple[Node, ...]] = {}
     readers: dict[tuple[str, object], list[Node]] = {}
     for found in plans:
         made = {plan.tail: node for node, plan in found.items()}
         for node, plan in found.items():
             leader.setdefault(node, node)
+            inside[node] = tuple(dict.fromkeys((*inside.get(node, ()), *plan.inside)))
             is_weighted = takes_weight(ir.operator_name(node.target))
             owner = owner_of(node)
             if is_weighted and owner is not None:
@@ -66,7 +69,8 @@ def units(plans: Iterable[Mapping[Node, Quantized]], names: Mapping[Node, str]) 
         if node in leader:
             gathered.setdefault(_first(leader, node), []).append(node)
     return tuple(
-        Unit(tuple(dict.fromkeys(_name(node, names) for node in operators)), tuple(operators))
+        Unit(tuple(dict.fromkeys(_name(part, names) for node in operators for part in (node, *inside[node]))),
+             tuple(operators))
         for operators in gathered.values()
     )
 

@@ -10,10 +10,9 @@ from typing import Any
 from torch.fx import Node
 
 from edgewright import registry
-from edgewright.gq.annotate import Quantized
+from edgewright.gq.search import COSTS
 from edgewright.gq.search.candidates import Assignment, Candidates
 
-PACKAGE = "edgewright.gq.search.costs"
 FLOAT_BITS = 32
 
 
@@ -26,7 +25,7 @@ class Costs:
         Raises:
             ConfigError: there is no such cost.
         """
-        cost = registry.load(PACKAGE, name).cost
+        cost = registry.load(COSTS, name).cost
         self.table = tuple(
             tuple(
                 sum(float(cost(candidates.module, node, precision.plans.get(node))) for node in unit.operators)

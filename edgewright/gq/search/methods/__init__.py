@@ -7,16 +7,19 @@ knows enough or no evaluation is left; what was evaluated is the result.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgewright import registry
 from edgewright.config.search import Search
 from edgewright.errors import ConfigError, nearest
-from edgewright.gq.search.candidates import Assignment, Candidates
-from edgewright.gq.search.contributions import Contributions
-from edgewright.gq.search.costs import Costs
-from edgewright.gq.search.result import within
-from edgewright.gq.search.trials import Trials
+from edgewright.gq.search.budget import within
+
+if TYPE_CHECKING:
+    # At run time a method is looked at by `validate`, which must not import torch.
+    from edgewright.gq.search.candidates import Assignment, Candidates
+    from edgewright.gq.search.contributions import Contributions
+    from edgewright.gq.search.costs import Costs
+    from edgewright.gq.search.trials import Trials
 
 PACKAGE = "edgewright.gq.search.methods"
 
@@ -34,17 +37,17 @@ class Problem:
     """
 
     search: Search
-    candidates: Candidates
-    costs: Costs
-    contributions: Contributions
-    trials: Trials
+    candidates: "Candidates"
+    costs: "Costs"
+    contributions: "Contributions"
+    trials: "Trials"
 
-    def is_within(self, assignment: Assignment) -> bool:
+    def is_within(self, assignment: "Assignment") -> bool:
         """Evaluate, and whether the budget holds."""
         return within(self.search.accept, self.trials.score(assignment), self.costs.share(assignment))
 
     @property
-    def most_precise(self) -> Assignment:
+    def most_precise(self) -> "Assignment":
         """For each unit the candidate that its rounding alone changes the output least; of equals the cheapest."""
         return tuple(
             min(legal, key=lambda index: (self.contributions.of_unit(unit, index), self.costs.table[unit][index]))

@@ -8,12 +8,21 @@ path are evaluated: those that a bisection to the budget asks for, then those th
 then exchanges around the chosen point.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise, product
+from typing import TYPE_CHECKING
 
-from edgewright.gq.search.candidates import Assignment
+from edgewright.config.precision import FLOAT
+from edgewright.gq.search.budget import choose
 from edgewright.gq.search.methods import Problem
-from edgewright.gq.search.result import choose
+
+if TYPE_CHECKING:
+    from edgewright.gq.search.candidates import Assignment
+
+
+_EXCHANGES = 8
+_PROMISING = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,9 @@ class Options:
 def search(problem: Problem, options: Options) -> None:
     """Evaluate the path's ends, bisect, fill gaps, exchange."""
     path = descent(problem)
+    # Each point of the path becomes the best of its neighbourhood; that costs no evaluation.
+    path = [path[0], *(_polished(problem, point) for point in path[1:-1]), path[-1]]
+    path = sorted(dict.fromkeys(path), key=lambda point: (-problem.costs.of(point), point))
     trials, kept = problem.trials, int(options.exchanges * problem.search.evaluations)
     for end in dict.fromkeys((path[0], path[-1])):
         if trials.left:
@@ -49,26 +61,33 @@ def search(problem: Problem, options: Options) -> None:
         trials.score(path[place])
 
 
-def descent(problem: Problem) -> list[Assignment]:
-    """Assignments from the most precise to the cheapest, one unit's change after another."""
+def descent(problem: Problem) -> list["Assignment"]:
+    """Assignments from the most precise to the cheapest, one unit's change after another.
+
+    What costs the same on integers as in float (an addition, of bytes) goes first: it breaks the chain of integers.
+    """
     costs, legal = problem.costs, problem.candidates.legal
+    floats = [index for index, name in enumerate(problem.search.candidates) if name == FLOAT]
     walk = problem.contributions.walk(problem.most_precise)
     path = [walk.assignment]
     while True:
         error, current = walk.mse(), walk.assignment
-        moves = [
-            ((walk.mse_after(unit, index) - error) / saved, unit, index)
-            for unit, choices in enumerate(legal) for index in choices
-            if (saved := costs.table[unit][current[unit]] - costs.table[unit][index]) > 0
-        ]
+        moves = []
+        for unit, choices in enumerate(legal):
+            for index in choices:
+                saved = costs.table[unit][current[unit]] - costs.table[unit][index]
+                is_free = saved == 0 and current[unit] in floats and index not in floats
+                if saved > 0 or is_free:
+                    added = walk.mse_after((unit, index)) - error
+                    moves.append((not is_free, added if is_free else added / saved, unit, index))
         if not moves:
             return path
-        _, unit, index = min(moves)
+        *_, unit, index = min(moves)
         walk.change(unit, index)
         path.append(walk.assignment)
 
 
-def _gap(problem: Problem, path: list[Assignment]) -> int | None:
+def _gap(problem: Problem, path: list["Assignment"]) -> int | None:
     """The middle of the largest stretch of cost between two evaluated points of the path, None where none is left."""
     known = [index for index, item in enumerate(path) if item in problem.trials.known]
     widest: tuple[float, int] | None = None
@@ -84,37 +103,76 @@ def _gap(problem: Problem, path: list[Assignment]) -> int | None:
 
 
 def _exchange(problem: Problem) -> None:
-    """Make one more unit cheaper, or two change places, as long as the budget holds and the cost falls."""
-    costs, contributions = problem.costs, problem.contributions
-    tried: set[Assignment] = set()
+    """Change one more unit, or let two change places, where that is forecast to be better than the chosen point.
+
+    Better is cheaper, or of less error inside a budget of cost.
+    """
+    costs, contributions, budget = problem.costs, problem.contributions, problem.search.accept
+    is_of_cost = budget.metric_drop is None and budget.snr_db is None
     while problem.trials.left:
         current, reached = choose(problem.search, problem.trials.known, costs)
         if not reached:
             return
-        moves = [
+        legal = problem.candidates.legal
+        moves = {
             (*current[:unit], index, *current[unit + 1 :])
-            for unit, choices in enumerate(problem.candidates.legal) for index in choices if index != current[unit]
+            for unit, choices in enumerate(legal) for index in choices if index != current[unit]
+        }
+        better = [
+            move for move in {*moves, *_pairs(legal, current)}
+            if move not in problem.trials.known
+            and (costs.share(move) <= (budget.cost or 1.0) if is_of_cost else costs.of(move) < costs.of(current))
         ]
-        cheaper = [
-            move for move in {*moves, *_pairs(problem, current)}
-            if costs.of(move) < costs.of(current) and move not in problem.trials.known and move not in tried
-        ]
-        if not cheaper:
+        if not better:
             return
-        best = min(cheaper, key=lambda move: (contributions.mse(move), costs.of(move), move))
-        tried.add(best)
+        best = min(better, key=lambda move: (contributions.mse(move), costs.of(move), move))
+        if is_of_cost and contributions.mse(best) >= contributions.mse(current):
+            return
         problem.trials.score(best)
 
 
-def _pairs(problem: Problem, current: Assignment) -> list[Assignment]:
+def _pairs(legal: Sequence[Sequence[int]], current: "Assignment") -> list["Assignment"]:
     """Two units exchange their candidates."""
     found = []
-    for first in range(len(current)):
-        for second in range(first + 1, len(current)):
-            one, other = current[second], current[first]
-            legal = problem.candidates.legal
-            if one != other and one in legal[first] and other in legal[second]:
-                moved = list(current)
-                moved[first], moved[second] = one, other
-                found.append(tuple(moved))
+    for first, second in combinations(range(len(current)), 2):
+        one, other = current[second], current[first]
+        if one != other and one in legal[first] and other in legal[second]:
+            moved = list(current)
+            moved[first], moved[second] = one, other
+            found.append(tuple(moved))
     return found
+
+
+def _polished(problem: Problem, start: "Assignment") -> "Assignment":
+    """The assignment after exchanges that lower its forecast error and not its saving.
+
+    An exchange spends on one unit and saves on another; the most promising of either kind are tried in pairs.
+    """
+    costs, walk = problem.costs, problem.contributions.walk(start)
+    limit = costs.of(start)
+    for _ in range(_EXCHANGES):
+        alone = [
+            (walk.mse_after((unit, index)), (unit, index))
+            for unit, choices in enumerate(problem.candidates.legal) for index in choices
+            if index != walk.assignment[unit]
+        ]
+        spending = [move for mse, move in sorted(alone) if mse < walk.mse()][:_PROMISING]
+        saving = [move for mse, move in sorted(alone) if mse >= walk.mse()][:_PROMISING]
+        pairs = [(walk.mse_after(*moves), moves) for moves in product(spending, saving) if moves[0][0] != moves[1][0]]
+        singles = [(mse, (move,)) for mse, move in alone]
+        found = [
+            (mse, moves) for mse, moves in (*singles, *pairs)
+            if mse < walk.mse() and costs.of(_moved(walk.assignment, moves)) <= limit
+        ]
+        if not found:
+            break
+        for move in min(found)[1]:
+            walk.change(*move)
+    return walk.assignment
+
+
+def _moved(assignment: "Assignment", moves: Iterable[tuple[int, int]]) -> "Assignment":
+    moved = list(assignment)
+    for unit, index in moves:
+        moved[unit] = index
+    return tuple(moved)

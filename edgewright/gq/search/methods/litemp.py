@@ -6,10 +6,13 @@ Named after the option of Qualcomm's quantizer (AIMET's manual, Quantization deb
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edgewright.errors import ConfigError
-from edgewright.gq.search.candidates import Assignment
 from edgewright.gq.search.methods import Problem
+
+if TYPE_CHECKING:
+    from edgewright.gq.search.candidates import Assignment
 
 _CANDIDATES = 2
 
@@ -48,7 +51,7 @@ def search(problem: Problem, options: Options) -> None:
         low, high = (low, middle) if problem.is_within(ranked[middle]) else (middle, high)
 
 
-def curve(problem: Problem) -> list[Assignment]:
+def curve(problem: Problem) -> list["Assignment"]:
     """The assignments for k = 0, 1, ... of the units.
 
     Raises:

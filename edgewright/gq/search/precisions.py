@@ -22,7 +22,7 @@ from edgewright.targets import Target
 from edgewright.threads import one_thread
 
 
-def search(
+def find_precisions(
     program: ExportedProgram,
     target: Target,
     scheme: GqScheme,

@@ -16,7 +16,7 @@ from edgewright.aq.activations import Activations
 from edgewright.aq.algorithms import Algorithms, split
 from edgewright.aq.block import Block, Layer, Run
 from edgewright.aq.contract import Rounder, Transform
-from edgewright.aq.memory import release
+from edgewright.aq.memory import bounded, release
 from edgewright.aq.recorder import Recorder
 from edgewright.aq.report import QuantizedModel
 from edgewright.aq.samples import Batch, batches
@@ -58,7 +58,7 @@ def quantize(
             goes through it, or its rows are shorter than its group (see `on_failure` of the recipe); a layout of
             `checkpoint` cannot hold a layer.
     """
-    with one_thread(), ExitStack() as stack:
+    with one_thread(), bounded(), ExitStack() as stack:
         folder = resume
         if folder is None and recipe.activations == "disk":
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-aq-")))

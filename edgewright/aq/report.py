@@ -27,9 +27,9 @@ class LayerReport:
         bits, group, symmetric: its grid.
         algorithm: the transforms that changed it and its rounder, joined by `+`.
         weight_mse: mean squared difference between rounded and (transformed) float weights.
-        output_mse: mean squared output error on the calibration sample (where no algorithm reads it, on as many samples
-            of it, 8 at most, as give each layer 1,024 inputs) over `ROWS` outputs at most, evenly spaced, with the input that the layer had when it was rounded;
-            None where nothing is known of it.
+        output_mse: mean squared output error on the calibration sample (where no algorithm reads it, on as many
+            samples of it, 8 at most, as give each layer `INPUTS` vectors) over `ROWS` outputs at most, evenly spaced,
+            with the input that the layer had when it was rounded; None where nothing is known of it.
         output_snr_db: power of the float output (without bias) over `output_mse`; None where that is 0.
         rtn_output_mse, rtn_output_snr_db: those of plain rounding to nearest on the same grid without transforms.
             Where a transform scaled the outputs, only the two in dB can be compared. A rotation of the whole model

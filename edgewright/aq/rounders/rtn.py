@@ -41,7 +41,8 @@ class Algorithm:
 
     def round(self, block: Block, layers: Sequence[str]) -> Iterator[tuple[str, QuantizedWeight]]:
         """Yield each layer, rounded."""
-        yield from zip(layers, ordered_map(lambda name: _rounded(block, name), layers), strict=True)
+        known = [(layer, block.statistics(layer.name)) for layer in map(block.layers.__getitem__, layers)]
+        yield from zip(layers, ordered_map(lambda item: _rounded(*item), known), strict=True)
 
     def objective(self, block: Block, weights: Mapping[str, QuantizedWeight]) -> float:
         """Sum over groups of the squared error that `round` minimizes."""
@@ -53,11 +54,10 @@ class Algorithm:
         return total
 
 
-def _rounded(block: Block, name: str) -> QuantizedWeight:
-    layer = block.layers[name]
+def _rounded(layer: Layer, statistics: Statistics) -> QuantizedWeight:
     if not layer.clip:
         return round_to_nearest(layer)
-    moment = group_moments(layer, block.statistics(name))
+    moment = group_moments(layer, statistics)
     return quantize(layer.matrix, *clipped(layer.matrix, layer.grid, moment), layer.grid)
 
 

@@ -16,7 +16,7 @@ from edgewright.gq.search.candidates import Candidates, prepare
 from edgewright.gq.search.contributions import Contributions
 from edgewright.gq.search.costs import Costs
 from edgewright.gq.search.result import Found, found
-from edgewright.gq.search.trials import Judge, Trials
+from edgewright.gq.search.trials import Judge, Scorer, Trials
 from edgewright.progress import Progress, silent
 from edgewright.targets import Target
 from edgewright.threads import one_thread
@@ -55,18 +55,43 @@ def find_precisions(
     """
     assert scheme.search is not None
     wanted = scheme.search
-    options = methods.options_of(wanted, f"{where}.search")
+    methods.options_of(wanted, f"{where}.search")
     with one_thread():
         candidates = prepare(program, target, scheme, wanted.candidates, sample, f"{where}.search", progress)
         if not candidates.units:
             raise InputError(f"{where}.search: no operator of the program runs on integers on {target.name} with any "
                              f"of {', '.join(wanted.candidates)}")
-        costs = Costs(candidates, wanted.cost)
-        trials = Trials(candidates, judged, wanted.evaluations, judge, resume, progress)
-        contributions = Contributions(candidates, trials.batches)
-        problem = methods.Problem(wanted, candidates, costs, contributions, trials)
-        registry.load(methods.PACKAGE, wanted.method).search(problem, options)
-        return found(wanted, scheme, candidates, costs, trials, _sensitivity(candidates, contributions, wanted))
+        scorer = Scorer(candidates.module, judged, judge)
+        contributions = Contributions(candidates, scorer.batches)
+        return mixed(scheme, candidates, contributions, scorer, resume=resume, progress=progress, where=where)
+
+
+def mixed(
+    scheme: GqScheme,
+    candidates: Candidates,
+    contributions: Contributions,
+    scorer: Scorer,
+    *,
+    resume: Path | None = None,
+    progress: Progress = silent,
+    where: str = "gq",
+) -> Found:
+    """The search on candidates that are ready; arguments as of `find_precisions`.
+
+    Args:
+        scheme: with `search`, whose candidates are those of `candidates` in their order.
+        candidates: the precisions.
+        contributions: their forecast.
+        scorer: compares with the float program.
+    """
+    assert scheme.search is not None
+    wanted = scheme.search
+    costs = Costs(candidates, wanted.cost)
+    trials = Trials(candidates, scorer, wanted.evaluations, resume, progress)
+    problem = methods.Problem(wanted, candidates, costs, contributions, trials)
+    options = methods.options_of(wanted, f"{where}.search")
+    registry.load(methods.PACKAGE, wanted.method).search(problem, options)
+    return found(wanted, scheme, candidates, costs, trials, _sensitivity(candidates, contributions, wanted))
 
 
 def _sensitivity(candidates: Candidates, contributions: Contributions, wanted: Search) -> Sequence[dict[str, Any]]:

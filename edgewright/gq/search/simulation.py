@@ -51,6 +51,10 @@ class Changes:
     writes: Mapping[Node, Rounding]
 
 
+NOTHING = Changes({}, {}, {})
+"""The float Program as it is."""
+
+
 def changes(chosen: Iterable[tuple[Precision, Quantized]]) -> Changes:
     """What the quantized operators `chosen` change, as `insert_static` and `insert_dynamic` would."""
     chosen = tuple(chosen)

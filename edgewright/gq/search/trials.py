@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.fx import GraphModule
 
 from edgewright.datasets import Sample
 from edgewright.files import read_json, write_json
-from edgewright.gq.collect import rows
+from edgewright.gq.collect import Row, rows
 from edgewright.gq.search.candidates import Assignment, Candidates
-from edgewright.gq.search.simulation import Changes, output_of
+from edgewright.gq.search.simulation import NOTHING, output_of
 from edgewright.parallel import ordered_map
 from edgewright.progress import Progress, silent
 
@@ -42,6 +43,37 @@ class Score:
     metric_drop: float | None
 
 
+class Scorer:
+    """Compares programs with the float one on the search sample."""
+
+    def __init__(self, module: GraphModule, sample: Sample, judge: Judge | None) -> None:
+        """Run the float program once.
+
+        Args:
+            module: the float Program, unlifted.
+            sample: the search sample.
+            judge: the task's metric.
+        """
+        self.batches: Sequence[Row] = list(rows(module, sample, BATCH))
+        self._judge = judge
+        self._float = self._outputs(lambda row: output_of(module, NOTHING, row))
+        self._power = _mean(output.to(torch.float64).square() for output in self._float)
+
+    def score(self, run: Callable[[Row], torch.Tensor]) -> Score:
+        """The score of a program that gives its first output for a batch."""
+        outputs = self._outputs(run)
+        pairs = zip(outputs, self._float, strict=True)
+        mse = _mean((output.to(torch.float64) - reference.to(torch.float64)).square() for output, reference in pairs)
+        snr = 10 * math.log10(self._power / mse) if mse and self._power else None
+        drop = None
+        if self._judge is not None:
+            drop = self._judge([output.numpy() for output in outputs], [output.numpy() for output in self._float])
+        return Score(mse, snr, drop)
+
+    def _outputs(self, run: Callable[[Row], torch.Tensor]) -> list[torch.Tensor]:
+        return list(ordered_map(run, self.batches))
+
+
 class Trials:
     """Runs mixed programs over the search sample.
 
@@ -50,36 +82,27 @@ class Trials:
     """
 
     def __init__(
-        self, candidates: Candidates, sample: Sample, limit: int, judge: Judge | None,
-        resume: Path | None = None, progress: Progress = silent,
+        self, candidates: Candidates, scorer: Scorer, limit: int, resume: Path | None = None,
+        progress: Progress = silent,
     ) -> None:  # fmt: skip
-        """Run the float program once.
+        """Take over what `resume` knows.
 
         Args:
             candidates: what is mixed.
-            sample: the search sample.
+            scorer: compares with the float program.
             limit: evaluations at most.
-            judge: the task's metric.
             resume: folder whose evaluations are taken over, and where new ones are added as they are made.
             progress: called after each evaluation.
         """
-        self._candidates, self._limit, self._judge, self._progress = candidates, limit, judge, progress
-        self._rows = list(rows(candidates.module, sample, BATCH))
+        self._candidates, self._scorer, self._limit, self._progress = candidates, scorer, limit, progress
         self.known: dict[Assignment, Score] = {}
         self._file = None if resume is None else resume / _FILE
         self._stored = {} if self._file is None or not self._file.is_file() else read_json(self._file)
-        self._float = self._outputs(Changes({}, {}, {}))
-        self._power = _mean(output.to(torch.float64).square() for output in self._float)
 
     @property
     def left(self) -> int:
         """Evaluations that may still be made."""
         return self._limit - len(self.known)
-
-    @property
-    def batches(self) -> Sequence[tuple[torch.Tensor, ...]]:
-        """The search sample."""
-        return self._rows
 
     def score(self, assignment: Assignment) -> Score:
         """The score of an assignment; one that is known is not evaluated again.
@@ -92,25 +115,15 @@ class Trials:
                 raise RuntimeError("no evaluations left; ask `left` before")
             key = ",".join(map(str, assignment))
             if key not in self._stored:
-                self._stored[key] = asdict(self.of(self._candidates.changes(assignment)))
+                self._stored[key] = asdict(self._evaluated(assignment))
                 self._store()
             self.known[assignment] = Score(**self._stored[key])
             self._progress(len(self.known), self._limit, "evaluations")
         return self.known[assignment]
 
-    def of(self, found: Changes) -> Score:
-        """The score of any changes, neither counted nor remembered."""
-        outputs = self._outputs(found)
-        pairs = zip(outputs, self._float, strict=True)
-        mse = _mean((output.to(torch.float64) - reference.to(torch.float64)).square() for output, reference in pairs)
-        snr = 10 * math.log10(self._power / mse) if mse and self._power else None
-        drop = None
-        if self._judge is not None:
-            drop = self._judge([output.numpy() for output in outputs], [output.numpy() for output in self._float])
-        return Score(mse, snr, drop)
-
-    def _outputs(self, found: Changes) -> list[torch.Tensor]:
-        return list(ordered_map(lambda row: output_of(self._candidates.module, found, row), self._rows))
+    def _evaluated(self, assignment: Assignment) -> Score:
+        found = self._candidates.changes(assignment)
+        return self._scorer.score(lambda row: output_of(self._candidates.module, found, row))
 
     def _store(self) -> None:
         if self._file is not None:

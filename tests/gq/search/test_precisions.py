@@ -12,7 +12,7 @@ from edgewright.errors import BudgetError, ConfigError
 from edgewright.gq.search import trials as trials_module
 from edgewright.gq.search.candidates import prepare
 from edgewright.gq.search.contributions import Contributions
-from edgewright.gq.search.trials import Trials
+from edgewright.gq.search.trials import Scorer, Trials
 from edgewright.targets import Kernel
 from tests.gq.nets import noise, program_of, sample_of, scheme
 
@@ -79,7 +79,7 @@ def output_error(program, quantized, array):
 def test_a_simulated_program_is_the_quantized_one(program, target):
     sample, judged = sample_of(noise(32)), noise(24, seed=5)
     candidates = prepare(program, target, scheme(), CANDIDATES, sample, "gq")
-    trials = Trials(candidates, sample_of(judged), 9, None)
+    trials = Trials(candidates, Scorer(candidates.module, sample_of(judged), None), 9)
     generator = np.random.default_rng(0)
     for _ in range(3):
         assignment = tuple(int(generator.choice(choices)) for choices in candidates.legal)
@@ -92,8 +92,8 @@ def test_a_simulated_program_is_the_quantized_one(program, target):
 
 def test_the_forecast_ranks_units_as_their_real_errors(program, target):
     candidates = prepare(program, target, scheme(), CANDIDATES, sample_of(noise(32)), "gq")
-    trials = Trials(candidates, sample_of(noise(24, seed=5)), 99, None)
-    contributions = Contributions(candidates, trials.batches)
+    scorer = Scorer(candidates.module, sample_of(noise(24, seed=5)), None)
+    trials, contributions = Trials(candidates, scorer, 99), Contributions(candidates, scorer.batches)
     floats = tuple(choices[-1] for choices in candidates.legal)
     pairs = []
     for unit, choices in enumerate(candidates.legal):
@@ -129,7 +129,7 @@ def test_a_search_keeps_its_budget_at_less_than_the_whole_cost(program, target, 
 def test_no_random_assignment_beats_a_point_of_the_front(program, target):
     front = searched(program, target, accept={"cost": 0.25}, evaluations=20).record["front"]
     candidates = prepare(program, target, scheme(), CANDIDATES, sample_of(noise(32)), "gq")
-    trials = Trials(candidates, sample_of(noise(24, seed=5)), 40, None)
+    trials = Trials(candidates, Scorer(candidates.module, sample_of(noise(24, seed=5)), None), 40)
     from edgewright.gq.search.costs import Costs
 
     costs, generator = Costs(candidates, "bytes"), np.random.default_rng(1)
@@ -152,7 +152,7 @@ def test_a_search_that_was_killed_goes_on_with_the_same_result(program, target, 
     arguments = (program, target, wanted, sample_of(noise(32)), sample_of(noise(24, seed=5)))
     whole = gq.find_precisions(*arguments)
     made = []
-    real = trials_module.Trials.of
+    real = trials_module.Trials._evaluated
 
     def dies(self, found):
         if len(made) == 5:
@@ -160,11 +160,11 @@ def test_a_search_that_was_killed_goes_on_with_the_same_result(program, target, 
         made.append(found)
         return real(self, found)
 
-    monkeypatch.setattr(trials_module.Trials, "of", dies)
+    monkeypatch.setattr(trials_module.Trials, "_evaluated", dies)
     with pytest.raises(KeyboardInterrupt):
         gq.find_precisions(*arguments, resume=tmp_path)
     again = []
-    monkeypatch.setattr(trials_module.Trials, "of", lambda self, found: again.append(found) or real(self, found))
+    monkeypatch.setattr(trials_module.Trials, "_evaluated", lambda *given: again.append(given) or real(*given))
     resumed = gq.find_precisions(*arguments, resume=tmp_path)
     assert json.dumps(resumed.record) == json.dumps(whole.record)
     assert len(again) == whole.record["evaluations"] - 5

@@ -38,8 +38,12 @@ class SampleFile:
                 have the digest that it states.
         """
         with opened(path) as (file, described):
-            inputs = {name: described["inputs"][name] for name in file.schema_arrow.names if name in described["inputs"]}
-            fields = {name: Field(tuple(item["shape"]), item["dtype"]) for name, item in inputs.items()}
+            inputs = described["inputs"]
+            # The columns stand in the order of the forward pass.
+            fields = {
+                name: Field(tuple(inputs[name]["shape"]), inputs[name]["dtype"])
+                for name in file.schema_arrow.names if name in inputs
+            }
             found = SampleFile(path, fields, file.metadata.num_rows)
             labels = (piece.tobytes() for piece in found._column(LABEL)) if LABEL in file.schema_arrow.names else None
             digest = content_digest(

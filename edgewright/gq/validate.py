@@ -28,6 +28,10 @@ def check_calibration(scheme: GqScheme, where: str) -> None:
     Raises:
         ConfigError: the nearest existing name is given.
     """
-    if scheme.activations is not None and scheme.activations.mode == "static":
-        method = scheme.activations.calibration
-        calibration.load(method.method, method.options, f"{where}.activations.calibration")
+    for key, activations in scheme.all_activations.items():
+        if activations.mode == "static":
+            method, place = activations.calibration, f"{where}.{key}.calibration"
+            calibration.load(method.method, method.options, place)
+            for pattern, item in method.tensors.items():
+                if item.method is not None:
+                    calibration.load(item.method, item.options, f"{place}.tensors.{pattern}")

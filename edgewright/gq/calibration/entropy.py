@@ -9,6 +9,8 @@ from edgewright.gq.calibration._counts import Counts, Histogram, check_bins
 from edgewright.gq.parameters import ActivationGrid
 
 _ROUNDS = 3
+_SMOOTHED = 1e-4
+"""Values that an integer counts in Q which has none but those from outside, as in MXNet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class _Divergence:
         return float(lows[index]), float(highs[index])
 
     def _of(self, lows: NDArray[np.float64], highs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Divergences of ranges, [ranges]; infinite where Q is zero and P is not, or nothing lies inside."""
+        """Divergences of ranges, [ranges]; infinite where nothing lies inside."""
         found = [self._grid.spanning(low, high) for low, high in zip(lows.tolist(), highs.tolist(), strict=True)]
         scales = np.array([parameters.scale for parameters in found])
         zero_points = np.array([parameters.zero_point for parameters in found])
@@ -127,10 +129,9 @@ class _Divergence:
         one = _information(ends[0] + below + above) - _information(ends[0])
         two = _information(ends[0] + below) - _information(ends[0]) + _information(ends[1] + above)
         information += np.where(is_one, one, two - _information(ends[1]))
-        spread = np.log(np.where(masses > 0, masses, 1.0) / np.maximum(filled, 1.0))
+        spread = np.log(np.maximum(masses, _SMOOTHED) / np.maximum(filled, 1.0))
         divergence = (information - (reference * spread).sum(1)) / total - np.log(total / np.maximum(inside, 1.0))
-        is_lost = ((reference > 0) & (masses == 0)).any(1)
-        result: NDArray[np.float64] = np.where(is_filled & ~is_lost, divergence, np.inf)
+        result: NDArray[np.float64] = np.where(is_filled & (inside > 0), divergence, np.inf)
         return result
 
 

@@ -23,11 +23,9 @@ def plain(seen, grid, low, high):
         own = levels[first : last + 1] == level
         filled = own & (p > 0)
         if filled.any():
-            q[filled] = raw[first : last + 1][own].sum() / filled.sum()
-    if ((p > 0) & (q == 0)).any():
-        return np.inf
+            q[filled] = max(raw[first : last + 1][own].sum(), 1e-4) / filled.sum()
     used = p > 0
-    p, q = p[used] / p.sum(), q[used] / q.sum()
+    p, q = p[used] / p.sum(), q[used] / raw[inside].sum()
     return float((p * np.log(p / q)).sum())
 
 

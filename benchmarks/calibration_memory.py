@@ -43,8 +43,8 @@ def main() -> int:
             for count in sorted(options.samples):
                 result = measure(folder, method, count)
                 peaks[count] = result["peak_bytes"] - result["base_bytes"]
-                print(f"{method:15} {count:5} samples: {peaks[count] / 1e6:6.1f} MB beyond {result['base_bytes'] / 1e6:.0f}"
-                      f" MB, {result['seconds']:.1f} s", flush=True)
+                print(f"{method:15} {count:5} samples: {peaks[count] / 1e6:6.1f} MB beyond"
+                      f" {result['base_bytes'] / 1e6:.0f} MB, {result['seconds']:.1f} s", flush=True)
             grown = max(peaks.values()) - peaks[min(peaks)]
             wrong += grown >= ALLOWED_BYTES
             print(f"{method:15} grows by {grown / 1e6:.1f} MB; less than {ALLOWED_BYTES / 1e6:.1f} MB is allowed"

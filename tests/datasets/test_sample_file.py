@@ -12,7 +12,7 @@ def saved(path, rows=300, labelled=True):
     generator = np.random.default_rng(0)
     sample = Sample(
         # Rows of 24 kB, so that a piece holds some forty of them; names out of alphabetical order.
-        {"x": generator.standard_normal((rows, 3, 40, 50)).astype(np.float32), "ids": generator.integers(0, 9, (rows, 6))},
+        {"x": generator.standard_normal((rows, 3, 40, 50), np.float32), "ids": generator.integers(0, 9, (rows, 6))},
         labels=np.arange(rows) if labelled else None,
         row_digests=tuple((f"{row:064x}", f"{row + 1:064x}")[: 1 + row % 2] for row in range(rows)),
     )  # fmt: skip

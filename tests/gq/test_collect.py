@@ -28,8 +28,9 @@ def observed(array, method="histogram", averaged=(), program=None):
     one = {group.name: calibration.load(method, {}, "").observer() for group in groups}
     watched = {group.sources[0]: [one[group.name]] for group in groups}
     with torch.no_grad():
-        means = observe(module, watched, names, sample_of(array), lambda done, total, scope: steps.append((done, total)),
-                        nodes)  # fmt: skip
+        means = observe(
+            module, watched, names, sample_of(array), lambda done, total, scope: steps.append((done, total)), nodes
+        )
     return {group.name: one[group.name].range(group.grid) for group in groups}, means, steps
 
 

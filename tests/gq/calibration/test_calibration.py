@@ -48,7 +48,8 @@ def test_joined_tensors_have_one_range_whichever_comes_first(method, first, seco
         found = calibration.load(method, {}, "")
         observer = watched(found.observer(), one)
         observer.join(watched(found.observer(), other))
-        return observer.range(GRID), observer.values, observer.outside(*GRID.reach(GRID.spanning(*observer.range(GRID))))
+        ends = observer.range(GRID)
+        return ends, observer.values, observer.outside(*GRID.reach(GRID.spanning(*ends)))
 
     assert joined(first, second) == joined(second, first)
     if method in SPLIT_ANYWHERE:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
 from edgewright.config.entry import Entry
 from edgewright.config.precision import PRECISION, Precision
@@ -44,6 +44,41 @@ class CalibrationMethod(Entry):
     options: Mapping[str, float] = {}
 
 
+class TensorCalibration(Entry):
+    """How a tensor gets its range: by a method with its options, or as it is given."""
+
+    method: str | None = None
+    options: Mapping[str, float] = {}
+    min: FiniteFloat | None = None
+    max: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "TensorCalibration":
+        if (self.method is None) == (self.min is None and self.max is None) or (self.options and self.method is None):
+            raise ValueError("give method, with options or without, or else min and max")
+        if self.method is None and (self.min is None or self.max is None or not self.min <= 0 <= self.max
+                                    or self.min == self.max):
+            raise ValueError(f"min {self.min} and max {self.max}: both are needed, with 0 from min to max, because "
+                             "every range holds zero, and not equal")
+        return self
+
+    @property
+    def given(self) -> tuple[float, float] | None:
+        """The range, where it is given."""
+        return None if self.min is None or self.max is None else (self.min, self.max)
+
+
+class Calibration(CalibrationMethod):
+    """How activations get their ranges.
+
+    `tensors` maps names of tensors (glob) to another method or a range; later patterns win. `max_clipped` is the share
+    of a tensor's values that may lie outside of its range.
+    """
+
+    tensors: Mapping[str, TensorCalibration] = {}
+    max_clipped: float = Field(0.25, ge=0, le=1)
+
+
 class ActivationScheme(Entry):
     """How activations are quantized; `dynamic` chooses the parameters of each token at run time."""
 
@@ -51,7 +86,7 @@ class ActivationScheme(Entry):
     mode: Literal["static", "dynamic"] = "static"
     symmetric: bool = False
     power_of_two: bool = False
-    calibration: CalibrationMethod = CalibrationMethod()
+    calibration: Calibration = Calibration()
 
     def __str__(self) -> str:
         scales = " with power-of-two scales" if self.power_of_two else ""
@@ -104,7 +139,29 @@ class GqScheme(Entry):
             raise ValueError("layers changes what weights or activations say; give one of them, or leave layers out")
         if self.is_float and (self.search is not None or self.encodings is not None):
             raise ValueError("search and encodings go with weights or activations, whose form they keep")
+        for pattern, layer in self.layers.items():
+            if isinstance(layer, LayerScheme) and layer.activations and layer.activations.calibration.tensors:
+                raise ValueError(f"layers: {pattern}: tensors stands once, under activations.calibration of the scheme")
         return self
+
+    @property
+    def all_activations(self) -> dict[str, ActivationScheme]:
+        """Everything that is said of activations, by its key in the scheme."""
+        found = {} if self.activations is None else {"activations": self.activations}
+        for pattern, layer in self.layers.items():
+            if isinstance(layer, LayerScheme) and layer.activations is not None:
+                found[f"layers.{pattern}.activations"] = layer.activations
+        return found
+
+    @property
+    def calibration_methods(self) -> tuple[str, ...]:
+        """Names of the calibration methods that the scheme uses, sorted."""
+        found = set()
+        for activations in self.all_activations.values():
+            if activations.mode == "static":
+                tensors = activations.calibration.tensors.values()
+                found |= {activations.calibration.method, *(item.method for item in tensors if item.method is not None)}
+        return tuple(sorted(found))
 
     def of_layer(self, pattern: str) -> LayerScheme | None:
         """What holds for the modules of a pattern of `layers`; None leaves them float."""

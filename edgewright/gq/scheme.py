@@ -1,11 +1,10 @@
 """What a scheme asks of each module."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from edgewright.config.schemes import ActivationScheme, GqScheme, LayerScheme, WeightScheme
-from edgewright.errors import ConfigError, nearest
+from edgewright.gq import patterns
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +41,24 @@ class Resolved:
             where: key of the scheme in the configuration, the start of a message.
 
         Raises:
-            ConfigError: a pattern matches no module; the nearest path is named.
+            ConfigError: a pattern matches no module (the nearest path is named), or all that it matches is matched by
+                later ones that say otherwise.
         """
         self._default = ModuleScheme(scheme.weights, scheme.activations)
         self._layers = {pattern: _of(scheme.of_layer(pattern)) for pattern in scheme.layers}
-        known = {path for own in names for name in own for path in _containing(name)} - {""}
-        for pattern in scheme.layers:
-            if not any(fnmatchcase(path, pattern) for path in known):
-                raise ConfigError(
-                    f"{where}: layers: the pattern '{pattern}' matches no module of the program"
-                    f"{nearest(pattern, known)}"
-                )
+        patterns.check(self._layers, [_paths(own) for own in names], f"{where}: layers", "module")
 
     def at(self, *names: str) -> ModuleScheme:
         """What holds for an operator that goes by `names`."""
-        paths = {path for name in names for path in _containing(name)}
-        found = self._default
-        for pattern, override in self._layers.items():
-            if any(fnmatchcase(path, pattern) for path in paths):
-                found = override
-        return found
+        return patterns.last(self._layers, _paths(names), self._default)
 
 
 def _of(layer: LayerScheme | None) -> ModuleScheme:
     return ModuleScheme(None, None, is_exempt=True) if layer is None else ModuleScheme(layer.weights, layer.activations)
+
+
+def _paths(names: Iterable[str]) -> set[str]:
+    return {path for name in names for path in _containing(name)}
 
 
 def _containing(name: str) -> list[str]:

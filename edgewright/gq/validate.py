@@ -30,9 +30,13 @@ def check_methods(scheme: GqScheme, where: str) -> None:
     Raises:
         ConfigError: the nearest existing name is given.
     """
-    if scheme.activations is not None and scheme.activations.mode == "static":
-        method = scheme.activations.calibration
-        calibration.load(method.method, method.options, f"{where}.activations.calibration")
+    for key, activations in scheme.all_activations.items():
+        if activations.mode == "static":
+            method, place = activations.calibration, f"{where}.{key}.calibration"
+            calibration.load(method.method, method.options, place)
+            for pattern, item in method.tensors.items():
+                if item.method is not None:
+                    calibration.load(item.method, item.options, f"{place}.tensors.{pattern}")
     if scheme.search is not None:
         methods.options_of(scheme.search, f"{where}.search")
         registry.module(COSTS, scheme.search.cost)

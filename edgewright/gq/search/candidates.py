@@ -1,7 +1,7 @@
 """A Program quantized with each candidate precision, ready to be mixed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -12,12 +12,11 @@ from torch.fx import GraphModule, Node
 from edgewright import ir
 from edgewright.config.precision import FLOAT
 from edgewright.config.schemes import GqScheme, LayerScheme
-from edgewright.datasets import Sample
-from edgewright.gq import calibration
-from edgewright.gq.annotate import Quantized, annotate, names_of
-from edgewright.gq.collect import observe
+from edgewright.datasets import Samples
+from edgewright.gq import ranges
+from edgewright.gq.annotate import Annotation, Quantized, annotate, names_of
 from edgewright.gq.correction import correctable, shift
-from edgewright.gq.groups import QuantizedTensor, grid_of, parameters_by_tensor, solve
+from edgewright.gq.groups import Group, QuantizedTensor, grid_of, parameters_by_tensor, solve
 from edgewright.gq.names import name_tensors
 from edgewright.gq.operators import bias_of
 from edgewright.gq.parameters import Parameters
@@ -29,6 +28,8 @@ from edgewright.ir import tensor_of
 from edgewright.progress import Progress, silent
 from edgewright.rounding import Grid, dequantize
 from edgewright.targets import Target
+
+_LAYERS = "layers"
 
 Assignment = tuple[int, ...]
 """For each unit the index of its candidate."""
@@ -82,11 +83,11 @@ def prepare(
     target: Target,
     scheme: GqScheme,
     names: Sequence[str],
-    sample: Sample,
+    sample: Samples,
     where: str,
     progress: Progress = silent,
 ) -> Candidates:
-    """Calibrate and round `program` once for each candidate, and find the units.
+    """Calibrate `program` once for all candidates, round its weights for each, and find the units.
 
     Args:
         program: a float Program, or with integer weights from aq.
@@ -95,65 +96,83 @@ def prepare(
         names: the candidates, precisions in short.
         sample: calibration data.
         where: key of the scheme, the start of a message.
-        progress: called for each row of each pass.
+        progress: called for each row.
     """
     ir.register()
     module = ir.unlift(program)
-    tensors = name_tensors(module)
-    asked = names_of(module)
-    fixed_names = set(scheme.layers)
+    tensors, asked = name_tensors(module), names_of(module)
     own = Resolved(scheme, asked.values(), where)
-    untouched = Resolved(scheme.model_copy(update={"layers": {}}), asked.values(), where)
-    fixed = {node for node, called in asked.items() if fixed_names and own.at(*called) != untouched.at(*called)}
-    layers = [(name, scheme.resolved(name)) for name in names]
-    found = [
-        _precision(module, target, name, _uniform(scheme, layer), tensors, sample, where, progress)
-        for name, layer in layers
+    plain = scheme.model_copy(update={"layers": {}})
+    untouched = Resolved(plain, asked.values(), where)
+    fixed = {node for node, by in asked.items() if own.at(*by) != untouched.at(*by)}
+    uniform = [_uniform(plain, scheme.resolved(name)) for name in names]
+    called = asked.values()
+    parts = [
+        None if wanted is None else _Part(name, wanted, annotate(module, target, Resolved(wanted, called, where)))
+        for name, wanted in zip((*names, _LAYERS), (*uniform, scheme if fixed else None), strict=True)
     ]
-    manual = _precision(module, target, "layers", scheme, tensors, sample, where, progress) if fixed else None
+    with torch.no_grad():
+        precisions = _calibrated(module, [part for part in parts if part], tensors, sample, where, progress)
+    *found, manual = (
+        Precision(name, {}, {}, {}, {}) if part is None else precisions[part.name]
+        for name, part in zip((*names, _LAYERS), parts, strict=True)
+    )
     free = [{node: plan for node, plan in item.plans.items() if node not in fixed} for item in found]
-    kept = Precision(
-        "layers",
-        {node: plan for node, plan in manual.plans.items() if node in fixed} if manual else {},
-        manual.parameters if manual else {}, manual.weights if manual else {},
-        manual.biases if manual else {},
-    )  # fmt: skip
+    kept = replace(manual, plans={node: plan for node, plan in manual.plans.items() if node in fixed})
     return Candidates(module, tensors, tuple(found), kept, units(free, tensors))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One scheme on the program."""
+
+    name: str
+    scheme: GqScheme
+    annotation: Annotation
 
 
 def _uniform(scheme: GqScheme, layer: LayerScheme | None) -> GqScheme | None:
     if layer is None:
         return None
-    return scheme.model_copy(update={"weights": layer.weights, "activations": layer.activations, "layers": {}})
+    return scheme.model_copy(update={"weights": layer.weights, "activations": layer.activations})
 
 
-def _precision(
-    module: GraphModule,
-    target: Target,
-    name: str,
-    scheme: GqScheme | None,
-    tensors: Mapping[Node, str],
-    sample: Sample,
-    where: str,
+def _calibrated(
+    module: GraphModule, parts: Sequence[_Part], tensors: Mapping[Node, str], sample: Samples, where: str,
     progress: Progress,
-) -> Precision:
-    if scheme is None:
-        return Precision(name, {}, {}, {}, {})
-    annotation = annotate(module, target, Resolved(scheme, names_of(module).values(), where))
-    groups = solve(annotation, tensors)
-    biased = correctable([plan for plan in annotation.quantized if plan.kernel.weights is not None])
-    parameters: dict[QuantizedTensor, Parameters] = {}
-    means: Mapping[Node, Tensor] = {}
-    if groups:
-        assert scheme.activations is not None
-        chosen = scheme.activations.calibration
-        method = calibration.load(chosen.method, chosen.options, f"{where}.activations.calibration")
-        averaged = list(dict.fromkeys(biased.values()))
-        ranges, means = observe(module, groups, tensors, method, sample, progress, averaged)
+) -> dict[str, Precision]:  # fmt: skip
+    """All parts, calibrated in one pass over the sample."""
+    groups = {part.name: solve(part.annotation, tensors) for part in parts}
+    biased = {
+        part.name: correctable([plan for plan in part.annotation.quantized if plan.kernel.weights is not None])
+        for part in parts
+    }
+    wanted = [
+        replace(item, group=replace(item.group, name=_called(part.name, item.group)))
+        for part in parts
+        for item in ranges.wanted(part.annotation, groups[part.name], tensors, part.scheme, None, where)
+    ]
+    averaged = list(dict.fromkeys(source for sources in biased.values() for source in sources.values()))
+    found, means = ranges.find(module, wanted, tensors, sample, progress, averaged)
+    result = {}
+    for part in parts:
         parameters = {
-            tensor: group.grid.spanning(*ranges[group.name]) for tensor, group in parameters_by_tensor(groups).items()
+            tensor: found[_called(part.name, group)].parameters
+            for tensor, group in parameters_by_tensor(groups[part.name]).items()
         }
-    plans = {plan.node: plan for plan in annotation.quantized}
+        result[part.name] = _rounded(module, part, parameters, biased[part.name], means)
+    return result
+
+
+def _called(part: str, group: Group) -> str:
+    return f"{group.name} of {part}"
+
+
+def _rounded(
+    module: GraphModule, part: _Part, parameters: Mapping[QuantizedTensor, Parameters], biased: Mapping[Node, Node],
+    means: Mapping[Node, Tensor],
+) -> Precision:  # fmt: skip
+    plans = {plan.node: plan for plan in part.annotation.quantized}
     weights, biases = {}, {}
     for node, plan in plans.items():
         if plan.kernel.weights is None:
@@ -169,7 +188,7 @@ def _precision(
         if node in biased and weight.error is not None and bias is not None:
             own = tensor_of(module, bias)
             biases[node] = (own.to(torch.float64) + shift(node, weight.error, means[biased[node]])).to(own.dtype)
-    return Precision(name, plans, parameters, weights, biases)
+    return Precision(part.name, plans, parameters, weights, biases)
 
 
 def _float(plan: Quantized, weight: IntegerWeight) -> Tensor:

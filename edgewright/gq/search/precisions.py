@@ -9,7 +9,7 @@ from torch.export import ExportedProgram
 from edgewright import registry
 from edgewright.config.schemes import GqScheme
 from edgewright.config.search import Search
-from edgewright.datasets import Sample
+from edgewright.datasets import Samples
 from edgewright.errors import InputError
 from edgewright.gq.search import methods
 from edgewright.gq.search.candidates import Candidates, prepare
@@ -26,8 +26,8 @@ def find_precisions(
     program: ExportedProgram,
     target: Target,
     scheme: GqScheme,
-    sample: Sample,
-    judged: Sample,
+    sample: Samples,
+    judged: Samples,
     *,
     judge: Judge | None = None,
     resume: Path | None = None,

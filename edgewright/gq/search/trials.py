@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.fx import GraphModule
 
-from edgewright.datasets import Sample
+from edgewright.datasets import Samples
 from edgewright.files import read_json, write_json
 from edgewright.gq.collect import Row, rows
 from edgewright.gq.search.candidates import Assignment, Candidates
@@ -46,7 +46,7 @@ class Score:
 class Scorer:
     """Compares programs with the float one on the search sample."""
 
-    def __init__(self, module: GraphModule, sample: Sample, judge: Judge | None) -> None:
+    def __init__(self, module: GraphModule, sample: Samples, judge: Judge | None) -> None:
         """Run the float program once.
 
         Args:

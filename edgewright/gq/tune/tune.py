@@ -9,7 +9,7 @@ from edgewright import ir
 from edgewright.config.precision import FLOAT
 from edgewright.config.schemes import ActivationScheme, GqScheme, WeightScheme
 from edgewright.config.search import Search, SearchBudget
-from edgewright.datasets import Sample
+from edgewright.datasets import Samples
 from edgewright.errors import ConfigError
 from edgewright.gq.quantizer import quantize
 from edgewright.gq.search.budget import within
@@ -37,8 +37,8 @@ def tune(
     target: Target,
     scheme: GqScheme,
     accept: SearchBudget,
-    sample: Sample,
-    judged: Sample,
+    sample: Samples,
+    judged: Samples,
     *,
     judge: Judge | None = None,
     progress: Progress = silent,
@@ -75,8 +75,8 @@ def tune(
 
 class _Flow:
     def __init__(
-        self, program: ExportedProgram, target: Target, scheme: GqScheme, accept: SearchBudget, sample: Sample,
-        judged: Sample, judge: Judge | None, progress: Progress, where: str,
+        self, program: ExportedProgram, target: Target, scheme: GqScheme, accept: SearchBudget, sample: Samples,
+        judged: Samples, judge: Judge | None, progress: Progress, where: str,
     ) -> None:  # fmt: skip
         self.program, self.target, self.accept, self.where = program, target, accept, where
         self.sample, self.progress = sample, progress

@@ -111,7 +111,8 @@ def _compiled(folder: Path, name: str, source: Path | None) -> Artifact:
     if content["toolchain"] == onnx.TOOLCHAIN:
         found, run = onnx.open_model(folder / content["artifact"])
         if source is not None and source.is_file():
-            found = _with_provenance(found, values(places(ir.unlift(ir.load(source)))))
+            program = ir.unlift(ir.load(source))
+            found = _with_provenance(found, values(program, places(program)))
     else:
         session = adapter.session(folder, target, 1)
         run = _outputs(session)
@@ -130,7 +131,8 @@ def _with_provenance(found: tuple[Value, ...], program: list[Value]) -> tuple[Va
     """Compiled tensors with the origins of the Program's: a toolchain keeps modules, but no provenance."""
     known = {second.name: first for first, second in match(program, found).pairs}
     return tuple(
-        replace(value, origins=known[value.name].origins, module=known[value.name].module, scope=known[value.name].scope)
-        if value.name in known else value
+        replace(value, origins=origin.origins, module=origin.module, scope=origin.scope, layer=origin.layer)
+        if (origin := known.get(value.name)) is not None
+        else value
         for value in found
-    )  # fmt: skip
+    )

@@ -34,7 +34,7 @@ def compare(
         sample: the rows that both are run on.
         parts: also measure what each operator alone does to the output: one run of what follows it for each.
         histograms: also count weights and activations.
-        progress: called after each batch with samples of all passes.
+        progress: called after each batch with the rows of all passes.
 
     Raises:
         InputError: the sample does not fit, the two have nothing in common, or their outputs differ in shape.
@@ -42,19 +42,23 @@ def compare(
     for artifact in (first, second):
         _check(artifact, sample)
     size = _size(first, second)
+    done, total = 0, len(sample) * (2 if histograms else 1)
 
     def rows() -> Iterator[Row]:
+        nonlocal done
         for batch in sample.batches(size):
             missing = size - len(batch[0]) if first.batch or second.batch else 0
             filled = (np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) for array in batch)
             yield tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in filled)
+            done += len(batch[0])
+            progress(done, total, "rows")
 
     if isinstance(first.content, GraphModule) and isinstance(second.content, GraphModule):
         return programs.compare(
             (first.name, second.name), (first.content, second.content), rows,
-            parts=parts, histograms=histograms, progress=progress,
+            parts=parts, histograms=histograms,
         )  # fmt: skip
-    return compiled.compare((first, second), rows, histograms=histograms, progress=progress)
+    return compiled.compare((first, second), rows, histograms=histograms)
 
 
 def _size(first: Artifact, second: Artifact) -> int:

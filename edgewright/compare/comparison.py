@@ -8,10 +8,12 @@ import yaml
 
 from edgewright.compare.histogram import Histograms
 from edgewright.compare.sums import Figures
-from edgewright.compare.values import INPUT
 
 FACTOR = 2.0
 """The sum of the parts differs from the whole where one is more than this many times the other."""
+
+ROUNDING_DB = 100.0
+"""Above this SNR two outputs differ by the rounding of float32 alone, whose errors are not independent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +69,6 @@ class Parts:
     total: float
     whole: float
 
-    @property
-    def note(self) -> str | None:
-        """What to say where the two differ by more than `FACTOR`."""
-        low, high = sorted((self.total, self.whole))
-        if high <= FACTOR * low:
-            return None
-        times = f"{high / low:.1f} times" if low else "infinitely many times"
-        sizes = f"the sum of the parts is {self.total:.3g}, the whole {self.whole:.3g}"
-        if self.whole > self.total:
-            return f"{sizes}, {times} more: errors reinforce each other; no single operator explains them"
-        return f"{sizes}, {times} less: errors cancel; exempting one operator may make the output worse"
-
 
 @dataclass(frozen=True, slots=True)
 class NotCompared:
@@ -115,8 +105,26 @@ class Comparison:
             record["yaml"] = module.yaml_lines()
             record["share"] = self.share(module)
         if self.parts is not None:
-            value["parts"] |= {"factor": FACTOR, "note": self.parts.note}
+            value["parts"] |= {"factor": FACTOR, "note": self.note}
         return value
+
+    @property
+    def note(self) -> str | None:
+        """What to say where the sum of the parts and the whole differ by more than `FACTOR`; None where they agree.
+
+        Nothing is said of an output whose SNR is above `ROUNDING_DB`.
+        """
+        if self.parts is None or self.output.snr_db is None or self.output.snr_db > ROUNDING_DB:
+            return None
+        total, whole = self.parts.total, self.parts.whole
+        low, high = sorted((total, whole))
+        if high <= FACTOR * low:
+            return None
+        times = f"{high / low:.1f} times" if low else "infinitely many times"
+        sizes = f"the sum of the parts is {total:.3g}, the whole {whole:.3g}"
+        if whole > total:
+            return f"{sizes}, {times} more: errors reinforce each other, and no single operator explains them"
+        return f"{sizes}, {times} less: errors cancel, and to exempt one operator may make the output worse"
 
     def share(self, module: Module) -> float | None:
         """Share of an operator in the sum of the parts, 0 to 1; None where there is no sum."""
@@ -134,8 +142,3 @@ def _rank(module: Module) -> tuple[float, ...]:
     harm = 0.0 if module.output_mse is None else -module.output_mse
     # A NaN compares with nothing.
     return -float(module.output_mse is not None and module.output_mse != module.output_mse), harm, *module.drift.rank
-
-
-def exempting(operator: str, *scopes: str) -> tuple[str, ...]:
-    """Patterns of `layers` for the modules of an operator, without the root."""
-    return () if operator == INPUT else tuple(dict.fromkeys(scope for scope in scopes if scope))

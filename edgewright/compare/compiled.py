@@ -16,7 +16,6 @@ from edgewright.compare.programs import Rows
 from edgewright.compare.sums import Sums
 from edgewright.compare.values import Value, places, values
 from edgewright.errors import InputError
-from edgewright.progress import Progress, silent
 from edgewright.threads import one_thread
 
 _NO_PARTS = "local errors and the sum of the parts are not known: they need two Programs"
@@ -34,7 +33,7 @@ class _Program:
     def __init__(self, artifact: Artifact) -> None:
         assert isinstance(artifact.content, torch.fx.GraphModule)
         self._places = places(artifact.content)
-        self.values = tuple(values(self._places))
+        self.values = tuple(values(artifact.content, self._places))
         self._runner = Alone(artifact.content)
 
     def run(self, row: Row) -> tuple[tuple[Array, ...], Mapping[str, Array]]:
@@ -53,25 +52,22 @@ class _Compiled:
         return self._run(tuple(value.numpy() for value in row))
 
 
-def compare(
-    artifacts: tuple[Artifact, Artifact], rows: Rows, *, histograms: bool = False, progress: Progress = silent
-) -> Comparison:
+def compare(artifacts: tuple[Artifact, Artifact], rows: Rows, *, histograms: bool = False) -> Comparison:
     """Run both over the same rows and compare outputs, and inner tensors where both let them be seen.
 
     Args:
         artifacts: the reference and the other.
         rows: gives the inputs, batch by batch, each time it is called.
         histograms: also count activations, in a second pass.
-        progress: called after each batch with samples of all passes; the total is 0, for it is not known.
 
     Raises:
         InputError: the outputs have different shapes.
     """
     with one_thread():
-        return _compare(artifacts, rows, histograms, progress)
+        return _compare(artifacts, rows, histograms)
 
 
-def _compare(artifacts: tuple[Artifact, Artifact], rows: Rows, histograms: bool, progress: Progress) -> Comparison:
+def _compare(artifacts: tuple[Artifact, Artifact], rows: Rows, histograms: bool) -> Comparison:
     sides = [_side(artifact) for artifact in artifacts]
     names = (artifacts[0].name, artifacts[1].name)
     notes = [note for artifact in artifacts for note in artifact.notes]
@@ -87,12 +83,10 @@ def _compare(artifacts: tuple[Artifact, Artifact], rows: Rows, histograms: bool,
             sums.add(*arrays)
             pair.look(*arrays)
         samples += len(row[0])
-        progress(samples, 0, "comparing")
     for row in rows() if histograms and found else ():
         (_, first), (_, second) = (side.run(row) for side in sides)
         for entry, pair in zip(found, activations, strict=True):
             pair.count(first[entry.pair[0].name], second[entry.pair[1].name])
-        progress(0, 0, "counting")
     modules = tuple(
         Module(entry.scope, entry.operator, sums.figures(), None, None, None, pair.result() if histograms else None,
                entry.exempt)
@@ -116,7 +110,7 @@ def _matched(sides: list[_Side], notes: list[str]) -> tuple[tuple[Entry, ...], t
     missing = not_compared(found)
     known = all(any(value.origins for value in side) for side in (first, second))
     if not known and missing:
-        notes.append("outputs alone are compared: the graphs differ, and the Program behind what is compiled is not here")
+        notes.append("outputs alone are compared: the graphs differ, and the Program behind the compiled one is not here")
         return (), ()
     return entries(found), missing
 

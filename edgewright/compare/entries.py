@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgewright.compare.comparison import NotCompared, exempting
+from edgewright.compare.comparison import NotCompared
 from edgewright.compare.match import Match
 from edgewright.compare.values import INPUT, Value
 
@@ -51,7 +51,7 @@ def entries(match: Match) -> tuple[Entry, ...]:
         counts[scope, operator] += 1
         number = counts[scope, operator]
         name = operator if number == 1 else f"{operator}#{number}"
-        found.append(Entry(scope, name, pair, result, exempting(operator, _scope(pair), _scope(result))))
+        found.append(Entry(scope, name, pair, result, _exempt(pair, result)))
     return tuple(found)
 
 
@@ -63,6 +63,12 @@ def not_compared(match: Match) -> tuple[NotCompared, ...]:
         for value in alone
         if not value.moves
     )
+
+
+def _exempt(*pairs: Pair) -> tuple[str, ...]:
+    """What `layers` calls them in the second graph, or in the first where the second has no names."""
+    found = (second.layer or first.layer for first, second in pairs if second.operator != INPUT)
+    return tuple(dict.fromkeys(layer for layer in found if layer))
 
 
 def _scope(pair: Pair) -> str:

@@ -99,4 +99,5 @@ class Alone:
 
 def outputs_of(result: Any) -> tuple[torch.Tensor, ...]:
     """The float tensors that a Program returns."""
-    return tuple(item for item in tree_leaves(result) if isinstance(item, torch.Tensor) and item.dtype.is_floating_point)
+    tensors = (item for item in tree_leaves(result) if isinstance(item, torch.Tensor))
+    return tuple(tensor for tensor in tensors if tensor.dtype.is_floating_point)

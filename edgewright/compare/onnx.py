@@ -55,7 +55,7 @@ def open_model(path: Path) -> tuple[tuple[Value, ...], "Session"]:
             stored = _stored(name, users)
             tail = _tail(name, users) if stored is None else ""
             scope = "" if node is None else _scope(node, operator, owners, constants)
-            found.append(Value(name, scope, operator, shapes[name], (), scope, is_move(operator), tail))
+            found.append(Value(name, scope, operator, shapes[name], (), scope, "", is_move(operator), tail))
             if not tail:
                 shown[name] = stored or name
     return tuple(found), Session(model, shown)

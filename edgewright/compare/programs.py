@@ -14,9 +14,8 @@ from edgewright.compare.histogram import HistogramPair
 from edgewright.compare.interpreters import Alone, Row, Showing, TeacherForced, outputs_of
 from edgewright.compare.match import match
 from edgewright.compare.sums import Sums
-from edgewright.compare.values import Place, places, values
+from edgewright.compare.values import INPUT, Place, places, values
 from edgewright.errors import InputError
-from edgewright.progress import Progress, silent
 from edgewright.threads import one_thread
 
 Rows = Callable[[], Iterable[Row]]
@@ -29,7 +28,6 @@ def compare(
     *,
     parts: bool = True,
     histograms: bool = False,
-    progress: Progress = silent,
 ) -> Comparison:
     """Run two Programs over the same rows and compare what their operators give out.
 
@@ -41,23 +39,22 @@ def compare(
         rows: gives the inputs, batch by batch, each time it is called.
         parts: also run the first Program once for each operator and batch with that operator's tensor replaced.
         histograms: also count weights and activations, in a second pass.
-        progress: called after each batch with samples of all passes; the total is 0, for it is not known.
 
     Raises:
         InputError: the two have no operator in common, or outputs of different shapes.
     """
     with one_thread():
         sides = _Sides(names, modules)
-        return sides.compare(rows, parts, histograms, progress)
+        return sides.compare(rows, parts, histograms)
 
 
 class _Sides:
     def __init__(self, names: tuple[str, str], modules: tuple[GraphModule, GraphModule]) -> None:
         self._names = names
         self._places = first, second = places(modules[0]), places(modules[1])
-        self._match = match(values(first), values(second))
+        self._match = match(values(modules[0], first), values(modules[1], second))
         self._entries = entries(self._match)
-        if not any(entry.exempt for entry in self._entries):
+        if all(entry.head[1].operator == INPUT for entry in self._entries):
             raise InputError(f"{names[0]} and {names[1]} have no operator in common: are they of one model?")
         self._alone = Alone(modules[0])
         heads = {entry.head[1].name for entry in self._entries if entry.head is not entry.pair}
@@ -70,7 +67,7 @@ class _Sides:
         self._drifting = Showing(modules[1], [*shown, *weights], self._made.__setitem__)
         self._forced = TeacherForced(modules[1], list(given), self._local.__setitem__)
 
-    def compare(self, rows: Rows, parts: bool, histograms: bool, progress: Progress) -> Comparison:
+    def compare(self, rows: Rows, parts: bool, histograms: bool) -> Comparison:
         count = len(self._entries)
         drift, local, alone = ([Sums() for _ in range(count)] for _ in range(3))
         activations = [HistogramPair() for _ in range(count)]
@@ -90,9 +87,8 @@ class _Sides:
             if histograms and not samples:
                 weights = [self._weight(entry) for entry in self._entries]
             samples += len(row[0])
-            progress(samples, 0, "comparing")
         if histograms:
-            self._count(rows, activations, progress)
+            self._count(rows, activations)
         modules = (
             Module(
                 entry.scope,
@@ -120,16 +116,13 @@ class _Sides:
         self._forced.run(*row)
         return expected
 
-    def _count(self, rows: Rows, activations: list[HistogramPair], progress: Progress) -> None:
-        samples = 0
+    def _count(self, rows: Rows, activations: list[HistogramPair]) -> None:
         for row in rows():
             self._alone.run(row)
             self._drifting.run(*row)
             for entry, pair in zip(self._entries, activations, strict=True):
                 _, wanted, drifted = self._tensors(entry)
                 pair.count(_array(wanted), _array(drifted))
-            samples += len(row[0])
-            progress(samples, 0, "counting")
 
     def _tensors(self, entry: Entry) -> tuple[Place, torch.Tensor, torch.Tensor]:
         """The place in the first Program, and the tensors of both from the last run."""

@@ -1,10 +1,12 @@
 """The float tensors of a Program that can be compared with those of another."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from torch.fx import GraphModule, Node
 
 from edgewright import ir
+from edgewright.ir.names import name_tensors
 from edgewright.ir.nodes import is_float, is_operator, is_quantization
 from edgewright.ir.scope import provenance
 
@@ -22,6 +24,9 @@ _MOVES = frozenset({
     "adaptive_max_pool2d", "_to_copy", "to", "pixel_shuffle", "channel_shuffle",
 })  # fmt: skip
 
+# Beside those with a weight, what a kernel computes together with an activation.
+_SUMS = ("add", "sub", "mul")
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -34,6 +39,8 @@ class Value:
         shape: as text, `?` for a size that is not known.
         origins: operators of the first export that it stands for; empty where that is not known.
         module: path of the smallest module that contains all of `origins`.
+        layer: what `layers` of a scheme calls it: its module where that has no other operator, else itself
+            (`stage1:add`); empty where nothing does.
         moves: its entries are entries of the operator's inputs.
         tail: name of the activation that runs inside its kernel and is what the device stores; else empty.
     """
@@ -44,6 +51,7 @@ class Value:
     shape: tuple[str, ...]
     origins: tuple[str, ...] = ()
     module: str = ""
+    layer: str = ""
     moves: bool = False
     tail: str = ""
 
@@ -89,9 +97,19 @@ def places(module: GraphModule) -> dict[str, Place]:
     return found
 
 
-def values(found: dict[str, Place]) -> list[Value]:
-    """What the places of a Program hold, in their order."""
-    return [_value(place) for place in found.values()]
+def values(module: GraphModule, found: dict[str, Place]) -> list[Value]:
+    """What the places of an unlifted Program hold, in their order."""
+    names = name_tensors(module)
+    scopes = {node: ir.scope(node) for node in module.graph.nodes if is_operator(node) and not is_quantization(node)}
+    owners = Counter(_scope(place) for place in found.values() if place.weight is not None)
+    made = []
+    for place in found.values():
+        scope, layer = _scope(place), names[place.node]
+        alone = [path for path in scopes.values() if f"{path}.".startswith(f"{scope}.")] == [scope]
+        if scope and (alone or (place.weight is not None and owners[scope] == 1 and ir.scope(place.node) != scope)):
+            layer = scope
+        made.append(_value(place, scope, layer))
+    return made
 
 
 def is_weighted(operator: str) -> bool:
@@ -104,7 +122,7 @@ def is_move(operator: str) -> bool:
     return operator in _MOVES
 
 
-def _value(place: Place) -> Value:
+def _value(place: Place, scope: str, layer: str) -> Value:
     node = place.node
     shape = _shape(node)
     if node.op == "placeholder":
@@ -112,7 +130,7 @@ def _value(place: Place) -> Value:
     origins = tuple(provenance(node)["from"])
     operator = ir.operator_name(node.target)
     return Value(
-        node.name, _scope(place), operator, shape, origins, ir.scope(node), is_move(operator), _tail(place)
+        node.name, scope, operator, shape, origins, ir.scope(node), layer, is_move(operator), _tail(place)
     )
 
 
@@ -140,30 +158,21 @@ def _weight(node: Node, dependent: set[Node]) -> Node | None:
 
 
 def _pair(node: Node) -> tuple[Node | None, tuple[Node, ...]]:
-    """The quantize node of a static pair behind `node`, and its dequantize nodes; not where integers go further."""
+    """The quantize node behind `node` and its dequantize nodes, where it is stored as integers on one grid."""
     quantizes = [user for user in node.users if ir.operator_name(user.target) == "quantize_per_tensor"]
-    if len(quantizes) != 1 or _is_second(node, quantizes[0]):
+    if len(quantizes) != 1:
         return None, ()
     restored = tuple(user for user in quantizes[0].users if ir.operator_name(user.target) == "dequantize_per_tensor")
     return (quantizes[0], restored) if restored else (None, ())
 
 
-def _is_second(node: Node, quantize: Node) -> bool:
-    return is_quantization(node) and is_quantization(quantize)
-
-
 def _tail(place: Place) -> str:
     """The operator of one input that stores what this one makes, where this one stores nothing itself."""
     users = list(place.node.users)
-    if place.quantize is not None or len(users) != 1 or not is_weighted(ir.operator_name(place.node.target)) \
-            and not _is_sum(place.node):
+    operator = ir.operator_name(place.node.target)
+    if place.quantize is not None or len(users) != 1 or not (is_weighted(operator) or operator in _SUMS):
         return ""
     user = users[0]
     if not is_operator(user) or user.all_input_nodes != [place.node] or is_quantization(user) or not is_float(user):
         return ""
     return user.name if _pair(user)[0] is not None else ""
-
-
-def _is_sum(node: Node) -> bool:
-    return ir.operator_name(node.target) in ("add", "sub", "mul")
-

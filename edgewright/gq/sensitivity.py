@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,25 +10,9 @@ from numpy.typing import NDArray
 from torch.fx import GraphModule, Interpreter, Node
 
 from edgewright import ir
+from edgewright.compare.sums import Sums
 from edgewright.gq.collect import Row
 from edgewright.gq.operators import is_float, is_operator
-
-
-@dataclass(slots=True)
-class _Sums:
-    values: int = 0
-    reference: float = 0.0
-    quantized: float = 0.0
-    product: float = 0.0
-    error: float = 0.0
-
-    def add(self, reference: NDArray[np.float32], quantized: NDArray[np.float32]) -> None:
-        first, second = reference.astype(np.float64), quantized.astype(np.float64)
-        self.values += first.size
-        self.reference += float((first * first).sum())
-        self.quantized += float((second * second).sum())
-        self.product += float((first * second).sum())
-        self.error += float(((first - second) ** 2).sum())
 
 
 def observed(module: GraphModule, names: Mapping[Node, str]) -> dict[str, Node]:
@@ -56,7 +39,7 @@ def measure(
         outputs: for each scope the names of the node in `module`, and of the one in `quantized`, and the operator.
         rows: inputs, in the same batches as in calibration.
     """
-    sums = {scope: _Sums() for scope in outputs}
+    sums = {scope: Sums() for scope in outputs}
     first = {names[0] for names in outputs.values()}
     second = {names[1] for names in outputs.values()}
     floats, integers = _Recording(module, first), _Recording(quantized, second)
@@ -71,22 +54,9 @@ def measure(
     return {"schema": 1, "modules": modules}
 
 
-def _row(scope: str, operator: str, sums: _Sums) -> dict[str, Any]:
-    norms = math.sqrt(sums.reference * sums.quantized)
-    snr = None
-    if sums.error:
-        snr = 10 * math.log10(sums.reference / sums.error) if sums.reference else -math.inf
-    cosine = sums.product / norms if norms else float(sums.reference == sums.quantized)
-    return {
-        "scope": scope,
-        "operator": operator,
-        "snr_db": max(snr, -_LOWEST_DB) if snr is not None else None,
-        "mse": sums.error / max(sums.values, 1),
-        "cosine": min(cosine, 1.0),
-    }
-
-
-_LOWEST_DB = 999.0
+def _row(scope: str, operator: str, sums: Sums) -> dict[str, Any]:
+    found = sums.figures()
+    return {"scope": scope, "operator": operator, "snr_db": found.snr_db, "mse": found.mse, "cosine": found.cosine}
 
 
 class _Recording(Interpreter):

@@ -110,7 +110,7 @@ def _matched(sides: list[_Side], notes: list[str]) -> tuple[tuple[Entry, ...], t
     missing = not_compared(found)
     known = all(any(value.origins for value in side) for side in (first, second))
     if not known and missing:
-        notes.append("outputs alone are compared: the graphs differ, and the Program behind the compiled one is not here")
+        notes.append("outputs alone are compared: the graphs differ, and the Program behind the compiled is not here")
         return (), ()
     return entries(found), missing
 

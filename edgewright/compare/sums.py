@@ -38,10 +38,11 @@ class Sums:
             return
         difference = first - second
         self.values += first.size
-        self.reference += float(first @ first)
-        self.other += float(second @ second)
-        self.product += float(first @ second)
-        self.error += float(difference @ difference)
+        # Not as dot products: what sums those up depends on the machine.
+        self.reference += float((first * first).sum())
+        self.other += float((second * second).sum())
+        self.product += float((first * second).sum())
+        self.error += float((difference * difference).sum())
         self.largest = max(self.largest, float(np.abs(difference).max()))
 
     def figures(self) -> "Figures":
@@ -50,7 +51,7 @@ class Sums:
         if self.error:
             ratio = self.reference / self.error
             snr = max(min(10 * math.log10(ratio), LOWEST_DB), -LOWEST_DB) if ratio else -LOWEST_DB
-        norms = math.sqrt(self.reference) * math.sqrt(self.other)
+        norms = math.sqrt(self.reference * self.other)
         cosine = self.product / norms if norms else float(self.reference == self.other)
         mse = self.error / max(self.values, 1)
         return Figures(snr, min(cosine, 1.0), mse, self.largest, self.not_finite)

@@ -20,6 +20,8 @@ def observed(module: GraphModule, names: Mapping[Node, str]) -> dict[str, Node]:
     last: dict[str, Node] = {}
     for node in module.graph.nodes:
         if is_operator(node) and is_float(node) and node in names:
+            # Taken out first, so that the modules stand in the order of what they give out.
+            last.pop(ir.scope(node), None)
             last[ir.scope(node)] = node
     return last
 
@@ -30,7 +32,7 @@ def measure(
     """The value of `sensitivity.json`: drift of each module scope, worst first.
 
     SNR = 10 log10(sum x^2 / sum (x - q)^2) in dB, null where nothing differs; MSE is the mean of (x - q)^2; cosine is
-    sum x q / (|x| |q|), 1 where both are zero. x is the float, q the quantized value of the module's last tensor.
+    sum x q / (|x| |q|), 1 where both are zero; index is the module's place in the program. x is the float, q the quantized value of the module's last tensor.
     The drift is that of the whole program up to there, not of the module alone.
 
     Args:
@@ -48,15 +50,22 @@ def measure(
         integers.run(*row)
         for scope, (reference, other, _) in outputs.items():
             sums[scope].add(floats.values[reference], integers.values[other])
-    modules = [_row(scope, outputs[scope][2], item) for scope, item in sums.items()]
+    modules = [_row(scope, outputs[scope][2], index, item) for index, (scope, item) in enumerate(sums.items())]
     # What differs most comes first; what does not differ comes last, in the order of the program.
     modules.sort(key=lambda item: math.inf if item["snr_db"] is None else item["snr_db"])
     return {"schema": 1, "modules": modules}
 
 
-def _row(scope: str, operator: str, sums: Sums) -> dict[str, Any]:
+def _row(scope: str, operator: str, index: int, sums: Sums) -> dict[str, Any]:
     found = sums.figures()
-    return {"scope": scope, "operator": operator, "snr_db": found.snr_db, "mse": found.mse, "cosine": found.cosine}
+    return {
+        "scope": scope,
+        "operator": operator,
+        "index": index,
+        "snr_db": found.snr_db,
+        "mse": found.mse,
+        "cosine": found.cosine,
+    }
 
 
 class _Recording(Interpreter):

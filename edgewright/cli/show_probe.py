@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgewright.compare import Comparison, Figures, Module
+from edgewright.compare.comparison import Comparison, Module
 from edgewright.compare.histogram import Histograms, sparkline
+from edgewright.compare.sums import Figures
 
 SHOWN = 10
 """Operators that are shown where not all are asked for."""

@@ -32,8 +32,9 @@ def measure(
     """The value of `sensitivity.json`: drift of each module scope, worst first.
 
     SNR = 10 log10(sum x^2 / sum (x - q)^2) in dB, null where nothing differs; MSE is the mean of (x - q)^2; cosine is
-    sum x q / (|x| |q|), 1 where both are zero; index is the module's place in the program. x is the float, q the quantized value of the module's last tensor.
-    The drift is that of the whole program up to there, not of the module alone.
+    sum x q / (|x| |q|), 1 where both are zero; index is the module's place in the program. x is the float, q the
+    quantized value of the module's last tensor. The drift is that of the whole program up to there, not of the
+    module alone.
 
     Args:
         module: the unlifted Program, float.

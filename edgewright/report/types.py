@@ -172,7 +172,7 @@ class FiringRecord(Record):
 
 
 class HeatModuleRecord(Record):
-    """Drift of a module after a stage; `snr_db` is null where nothing differs or nothing was measured, as `mse` tells."""
+    """Drift of a module after a stage; `snr_db` is null where nothing differs, or with `mse` where nothing is known."""
 
     scope: str
     operator: str | None

@@ -9,7 +9,8 @@ import yaml
 from torch import nn
 
 from edgewright import gq, ir, targets
-from edgewright.compare import Artifact, compare, load
+from edgewright.compare.artifact import Artifact, load
+from edgewright.compare.compare import compare
 from edgewright.config.schemes import GqScheme
 from edgewright.errors import InputError
 from edgewright.go.optimize import optimize

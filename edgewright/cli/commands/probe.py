@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from edgewright.compare import Artifact
+    from edgewright.compare.artifact import Artifact
     from edgewright.datasets import Sample
 
 EXAMPLES = (
@@ -38,7 +38,7 @@ def command(
     from rich.console import Console
 
     from edgewright.cli import show_probe
-    from edgewright.compare import compare
+    from edgewright.compare.compare import compare
     from edgewright.files import write_json
     from edgewright.progress import printed, silent
 
@@ -60,7 +60,7 @@ def command(
 
 
 def _open(first: str, second: str, variant: str | None, sample: Path | None) -> "tuple[Artifact, Artifact, Sample]":
-    from edgewright.compare import load
+    from edgewright.compare.artifact import load
     from edgewright.datasets import Sample
     from edgewright.engine import find_artifact
     from edgewright.engine.workspace import Workspace

@@ -19,6 +19,7 @@ from edgewright.gq.operators import (
     weight_of,
 )
 from edgewright.gq.scheme import ModuleScheme, Resolved
+from edgewright.ir.nodes import is_quantization
 from edgewright.targets import Kernel, Operator, Target, find_kernel
 
 _PADDINGS = ("pad", "constant_pad_nd")
@@ -106,7 +107,7 @@ def annotate(module: GraphModule, target: Target, scheme: Resolved) -> Annotatio
     left: list[LeftFloat] = []
     asked = {node: scheme.at(*names) for node, names in names_of(module).items()}
     for node, wanted in asked.items():
-        if integers.is_quantization(node):
+        if is_quantization(node):
             continue
         found = _choose(module, node, target, wanted)
         if isinstance(found, Quantized):

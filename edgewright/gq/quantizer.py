@@ -50,7 +50,8 @@ class Quantized:
     Attributes:
         program: with quantize and dequantize operators, canonical; float where the target or the scheme wants it.
         encodings: value of `encodings.json`, see docs/gq.md; `Overrides.parse` reads it back.
-        sensitivity: value of `sensitivity.json`: {"modules": [{"scope", "operator", "snr_db", "mse", "cosine"}]},
+        sensitivity: value of `sensitivity.json`: {"modules": [{"scope", "operator", "index", "snr_db", "mse",
+            "cosine"}]},
             worst first.
         warnings: lines on what is quantized as asked and looks wrong: tensors that are clipped a lot.
     """

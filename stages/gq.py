@@ -1,7 +1,5 @@
 """gq: quantize a Program as the capability map of its target allows."""
 
-import sys
-
 from edgewright.engine import stage
 
 
@@ -28,8 +26,7 @@ def run(context: stage.Context) -> None:
         scheme = found.scheme
     edited = None if scheme.encodings is None else gq.Overrides.load(context.workspace.root / scheme.encodings)
     quantized = gq.quantize(program, target, scheme, sample, encodings=edited, progress=context.progress())
-    for line in quantized.warnings:
-        print(f"{context.name}: warning: {line}", file=sys.stderr, flush=True)
+    context.warn(quantized.warnings)
     ir.save(quantized.program, context.out / "program.pt2")
     write_json(context.out / "encodings.json", quantized.encodings)
     write_json(context.out / "sensitivity.json", quantized.sensitivity)

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,11 @@ class Context:
             if other.name != digest:
                 shutil.rmtree(other)
         return folder / digest
+
+    def warn(self, lines: Iterable[str]) -> None:
+        """Print each line as a warning to standard error."""
+        for line in lines:
+            print(f"{self.name}: warning: {line}", file=sys.stderr, flush=True)
 
     def progress(self, label: str = "") -> progress.Progress:
         """A progress that prints `aq@KEY: label 3/12 scope, 14 s left` to standard error."""

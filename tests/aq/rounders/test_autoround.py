@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from benchmarks.outliers import plant
 from edgewright import aq
 from edgewright.aq.nearest import round_to_nearest
-from edgewright.aq.rounders.autoround import Algorithm, Options
+from edgewright.aq.rounders.autoround import Algorithm, Options, _paces
 from edgewright.config import AqRecipe
 from edgewright.parallel import VARIABLE
 from tests.aq.nets import make, whole
@@ -38,6 +39,27 @@ def _errors(block, **options):
 def test_training_lowers_the_error_of_the_block(net, recipe, optimizer):
     trained, plain, _, _ = _errors(_block(net, **recipe), iterations=40, optimizer=optimizer)
     assert trained < 0.8 * plain
+
+
+@torch.no_grad()
+def test_planted_outlier_channels_are_trained_as_well_as_others():
+    recipe = {"bits": 3, "group": 8, "symmetric": False, "layers": {"*lm_head": "skip"}}
+    left = {}
+    for precondition in (True, False):
+        model, sample = make("llama")
+        plant(model.module.net, seed=0, channels=2, factor=32.0)
+        block = whole(model, sample, AqRecipe(algorithms=("autoround",), **recipe))
+        block.targets = [block.run(0)]
+        trained, plain, _, _ = _errors(block, iterations=100, precondition=precondition)
+        left[precondition] = trained / plain
+    assert left[True] < 0.8 * left[False]
+
+
+@torch.no_grad()
+def test_columns_without_inputs_hinder_no_other():
+    squares = torch.tensor([[0.0, 4.0, 1.0, 16.0], [0.0, 0.0, 0.0, 4.0]])
+    assert _paces(squares).tolist() == [[8.0, 1.0, 2.0, 0.5], [8.0, 8.0, 8.0, 1.0]]
+    assert _paces(torch.zeros(1, 3)).tolist() == [[1.0, 1.0, 1.0]]
 
 
 @torch.no_grad()

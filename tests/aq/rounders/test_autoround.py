@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from benchmarks.outliers import plant
 from edgewright import aq
 from edgewright.aq.nearest import round_to_nearest
 from edgewright.aq.rounders.autoround import Algorithm, Options, _paces
 from edgewright.config import AqRecipe
+from edgewright.datasets.sample import Sample
 from edgewright.parallel import VARIABLE
 from tests.aq.nets import make, whole
 
@@ -42,17 +42,19 @@ def test_training_lowers_the_error_of_the_block(net, recipe, optimizer):
 
 
 @torch.no_grad()
-def test_planted_outlier_channels_are_trained_as_well_as_others():
-    recipe = {"bits": 3, "group": 8, "symmetric": False, "layers": {"*lm_head": "skip"}}
+def test_planted_outlier_channels_are_no_hindrance():
     left = {}
     for precondition in (True, False):
-        model, sample = make("llama")
-        plant(model.module.net, seed=0, channels=2, factor=32.0)
-        block = whole(model, sample, AqRecipe(algorithms=("autoround",), **recipe))
+        model, sample = make("mlp")
+        (name, array), channels = next(iter(sample.inputs.items())), [3, 7]
+        array[:, channels] *= 32.0
+        model.module[0].weight.data[:, channels] /= 32.0
+        block = whole(model, Sample({name: array}), AqRecipe(algorithms=("autoround",), bits=3, symmetric=False))
         block.targets = [block.run(0)]
         trained, plain, _, _ = _errors(block, iterations=100, precondition=precondition)
         left[precondition] = trained / plain
-    assert left[True] < 0.8 * left[False]
+    assert left[True] < 0.6
+    assert left[True] < 0.7 * left[False]
 
 
 @torch.no_grad()

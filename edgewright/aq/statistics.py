@@ -57,7 +57,7 @@ class Statistics:
 
     @property
     def mean_square(self) -> Tensor:
-        """Mean of x^2 over the tokens, the diagonal of the Hessian, [weight groups, columns], for those who ask for it."""
+        """Mean of x^2 over the tokens, the Hessian's diagonal, [weight groups, columns], for those who ask for it."""
         if self._hessian is not None:
             return self._hessian.diagonal(dim1=-2, dim2=-1)
         assert self._mean_square is not None, "an algorithm reads mean squares and does not name them in `statistics`"

@@ -156,7 +156,10 @@ class Algorithm:
         for start in range(0, matrix.shape[0], count):
             rows = slice(start, start + count)
             offsets = Offsets(matrix[rows], layer.grid)
-            yield _Chunk(name, rows, offsets, written[rows], squares[rows], layer.grid.split(paces[rows]), optimizer(), optimizer())
+            yield _Chunk(
+                name, rows, offsets, written[rows], squares[rows], layer.grid.split(paces[rows]), optimizer(),
+                optimizer(),
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,8 @@ class _Chunk:
     def step(self, gradients: Mapping[str, Tensor], rate: float, clip_rate: float) -> None:
         """One step of the descent."""
         offset, factors = self.offsets.gradients(gradients[self.layer].flatten(1)[self.rows])
-        self.offsets.move(self.optimizer(offset).mul_(rate).mul_(self.paces), self.clip_optimizer(factors).mul_(clip_rate))
+        moved = self.optimizer(offset).mul_(rate).mul_(self.paces)
+        self.offsets.move(moved, self.clip_optimizer(factors).mul_(clip_rate))
         self.trial.copy_(self.offsets.dequantized())
 
 

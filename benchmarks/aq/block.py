@@ -53,6 +53,8 @@ SIZES = (Size("1B", 16, 2048, 8192, 512), Size("8B", 32, 4096, 14336, 1024), Siz
 WORK = {"gptq": "columns cubed + rows x columns squared (factoring a Hessian, rounding with it)"}
 """What the time of a block grows with; parameters where nothing stands here, as forward and backward passes do."""
 ITERATIONS = 200
+COUNTS = {"auto-round": (2, 5), OURS: (4, 7)}
+"""Iterations that the time of an iteration is taken from: at both of ours the whole sample is looked at three times."""
 REFERENCES = (
     Method("torchao", "rtn", "rtn"), Method("hqq", "hqq", "hqq"), Method("llmcompressor", "rtn", "rtn"),
     Method("gptqmodel", "gptq", "gptq"), Method("llmcompressor", "gptq", "gptq"),
@@ -60,8 +62,8 @@ REFERENCES = (
     Method("llmcompressor", "awq", "awq"),
 )
 _OURS = (
-    "rtn", "hqq", "gptq", "awq", "awq,clip", "awq+gptq", "smoothquant+gptq", "quarot+gptq", "autoround@2",
-    "autoround@5",
+    "rtn", "hqq", "gptq", "awq", "awq,clip", "awq+gptq", "smoothquant+gptq", "quarot+gptq", "autoround@4",
+    "autoround@7",
 )  # fmt: skip
 
 
@@ -116,11 +118,11 @@ def _totals(found: dict[Method, dict[str, Any]]) -> list[tuple[str, str, float]]
     good = {method.label: (method, result) for method, result in found.items() if "error" not in result}
     rows = [(label, method.family, float(result["seconds"])) for label, (method, result) in good.items()
             if "@" not in label]
-    for package in ("auto-round", OURS):
-        pair = [good.get(f"{package} autoround@{count}") for count in (2, 5)]
+    for package, (few, more) in COUNTS.items():
+        pair = [good.get(f"{package} autoround@{count}") for count in (few, more)]
         if pair[0] and pair[1]:
-            seconds = extrapolated((2, float(pair[0][1]["seconds"])), (5, float(pair[1][1]["seconds"])))
-            rows.append((f"{package} autoround, {ITERATIONS} from 2 and 5", "autoround", seconds))
+            seconds = extrapolated((few, float(pair[0][1]["seconds"])), (more, float(pair[1][1]["seconds"])))
+            rows.append((f"{package} autoround, {ITERATIONS} from {few} and {more}", "autoround", seconds))
     return rows
 
 

@@ -20,6 +20,7 @@ class Statistic(StrEnum):
     """A statistic that an algorithm can ask for; what nobody asks for is not collected."""
 
     HESSIAN = "hessian"
+    MEAN_SQUARE = "mean-square"
     MEAN_MAGNITUDE = "mean-magnitude"
     MAX_MAGNITUDE = "max-magnitude"
 
@@ -46,6 +47,7 @@ class Statistics:
     mean_magnitude: Tensor | None = None
     max_magnitude: Tensor | None = None
     _hessian: Tensor | None = None
+    _mean_square: Tensor | None = None
 
     @property
     def hessian(self) -> Tensor:
@@ -55,6 +57,14 @@ class Statistics:
         """
         assert self._hessian is not None, "an algorithm reads the Hessian and does not name it in `statistics`"
         return self._hessian
+
+    @property
+    def mean_square(self) -> Tensor:
+        """Mean of x^2 over the tokens, the Hessian's diagonal, [weight groups, columns], for those who ask for it."""
+        if self._hessian is not None:
+            return self._hessian.diagonal(dim1=-2, dim2=-1)
+        assert self._mean_square is not None, "an algorithm reads mean squares and does not name them in `statistics`"
+        return self._mean_square
 
     @property
     def groups(self) -> int:
@@ -80,7 +90,7 @@ class _Sums:
     def __init__(self, module: nn.Module, wanted: frozenset[Statistic], kept: int) -> None:
         self.module, self.wanted, self.kept = module, wanted, kept
         self.positions = self.tokens = 0
-        self.mean = self.max = self.hessian = torch.zeros(())
+        self.mean = self.max = self.hessian = self.squares = torch.zeros(())
         self.inputs: list[Tensor] = []
 
     def check(self, name: str, x: Tensor) -> None:
@@ -119,6 +129,8 @@ class _Sums:
         self.tokens += vectors.shape[1]
         if Statistic.HESSIAN not in self.wanted:
             self.inputs.append(vectors[:, :: -(-vectors.shape[1] // self.kept)].clone())
+            if Statistic.MEAN_SQUARE in self.wanted:
+                self.squares = self.squares + vectors.square().sum(1)
 
     def result(self) -> Statistics:
         if self.tokens == 0:
@@ -133,6 +145,7 @@ class _Sums:
             self.mean / self.positions if Statistic.MEAN_MAGNITUDE in self.wanted else None,
             self.max if Statistic.MAX_MAGNITUDE in self.wanted else None,
             self.hessian.div_(self.tokens) if has_hessian else None,
+            None if has_hessian or Statistic.MEAN_SQUARE not in self.wanted else self.squares / self.tokens,
         )
 
 

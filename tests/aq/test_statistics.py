@@ -46,6 +46,21 @@ def test_magnitudes():
     assert result.mean_magnitude.tolist() == [3.0, 1.0]
 
 
+@torch.no_grad()
+def test_mean_squares_are_the_diagonal_of_the_hessian():
+    for name in ("cnn", "mlp"):
+        model, sample = make(name)
+        layers = {path: item for path, item in model.module.named_modules() if isinstance(item, (nn.Linear, nn.Conv2d))}
+        found, full = (
+            collect(layers, [], frozenset({wanted}), lambda _, model=model, sample=sample: outputs(model, sample), 1)
+            for wanted in (Statistic.MEAN_SQUARE, Statistic.HESSIAN)
+        )
+        for path in layers:
+            expected = full[path].hessian.diagonal(dim1=-2, dim2=-1)
+            torch.testing.assert_close(found[path].mean_square, expected)
+            torch.testing.assert_close(full[path].mean_square, expected, rtol=0, atol=0)
+
+
 def test_only_what_is_asked_for():
     layer = nn.Linear(2, 1)
     result = collect({"layer": layer}, [], frozenset(), lambda _: layer(torch.ones(4, 2)), 1)["layer"]

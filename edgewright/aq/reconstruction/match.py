@@ -22,7 +22,8 @@ class Match:
         sizes: samples of each calibration batch.
     """
 
-    def __init__(self, block: Block, layers: Sequence[str], targets: Sequence[Tensor]) -> None:
+    def __init__(self, block: Block, layers: Sequence[str], targets: Sequence[Tensor], piece: int) -> None:
+        """Look at `piece` samples at a time: what a block computes for them is held for each core."""
         self.block, self.layers, self._targets = block, tuple(layers), targets
         self.weights: Mapping[str, nn.Parameter] = {
             name: nn.Parameter(block.layers[name].weight.clone(memory_format=torch.contiguous_format))
@@ -30,6 +31,9 @@ class Match:
         }
         first = targets[0]
         self.sizes = [len(targets[index]) for index in range(block.batches)]
+        self._pieces: list[Piece] = [
+            (index, rows) for index, size in enumerate(self.sizes) for rows in torch.arange(size).split(piece)
+        ]
         self._elements: int = sum(self.sizes) * (first.numel() // max(1, len(first)))
 
     @contextmanager
@@ -53,13 +57,11 @@ class Match:
             LayerError: it is not finite.
         """
 
-        def squared(batch: int) -> float:
-            output = self.block.run(batch)
-            difference: Tensor = output - self._targets[batch].to(output.device)
-            return float(difference.square().sum())
+        def squared(piece: Piece) -> float:
+            return float(self._squared(piece))
 
         with self.trial():
-            total = math.fsum(ordered_map(squared, range(self.block.batches)))
+            total = math.fsum(ordered_map(squared, self._pieces))
             self._check(total)
         return total / self._elements
 
@@ -72,10 +74,8 @@ class Match:
         weights = list(self.weights.values())
 
         def backward(piece: Piece) -> tuple[float, tuple[Tensor | None, ...]]:
-            batch, rows = piece
             with torch.enable_grad():
-                output = self.block.run(batch, rows)
-                loss = (output - self._targets[batch][rows].to(output.device)).square().sum()
+                loss = self._squared(piece)
                 return float(loss.detach()), torch.autograd.grad(loss, weights, allow_unused=True)
 
         total = 0.0
@@ -89,6 +89,11 @@ class Match:
             self._check(total)
         pairs = zip(self.layers, sums, weights, strict=True)
         return {name: total if total.ndim else torch.zeros_like(weight) for name, total, weight in pairs}
+
+    def _squared(self, piece: Piece) -> Tensor:
+        batch, rows = piece
+        output = self.block.run(batch, rows)
+        return (output - self._targets[batch][rows].to(output.device)).square().sum()
 
     def _check(self, total: float) -> None:
         if math.isfinite(total):

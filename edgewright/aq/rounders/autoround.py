@@ -5,16 +5,20 @@
 
 f is the block, X what it gets in the float model, X' what the quantized blocks before it give; alpha and beta
 shorten the ends of a group's range, from which scale and zero point follow. Gradients pass the rounding as if it
-were not there. Of rounding to nearest and the states that are tried, the one with the least error on the whole
-calibration sample stays.
+were not there, which a weight shows by moving to and fro over the middle between two integers once its V gets there
+(Nagel et al. 2022, arXiv:2203.11086, section 3). Of a column with large inputs each such move spoils the output, so
+that V of a column moves in inverse proportion to the root mean square of its inputs: the diagonal of the Hessian
+as a preconditioner. Of rounding to nearest and the states that are tried, the one with the least error on the
+whole calibration sample stays.
 
 ```yaml
 aq:
   autoround-w3: {algorithms: [autoround], bits: 3, group: 32, symmetric: false, options: {autoround: {iterations: 200}}}
 ```
 The paper takes the sign of the gradient, a rate that falls linearly from 1 / iterations, 8 samples a step, and
-starts at rounding to nearest: `{optimizer: sign, decay: 1, start: range, batch: 8}`. The defaults here end with a
-smaller error after half of the work: Adam, a rate that falls with the cube, and alpha = beta from a search.
+starts at rounding to nearest: `{optimizer: sign, decay: 1, start: range, batch: 8, precondition: false}`. The
+defaults here end with a smaller error after half of the work: Adam, a rate that falls with the cube, and
+alpha = beta from a search.
 The samples of a step are drawn with `seed` from the sorted calibration sample: the order that they came in
 decides nothing.
 Cheng et al. 2023, Optimize Weight Rounding via Signed Gradient Descent for the Quantization of LLMs,
@@ -31,7 +35,7 @@ import torch
 from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor
 
-from edgewright.aq.block import Block
+from edgewright.aq.block import Block, Layer
 from edgewright.aq.contract import AlgorithmOptions
 from edgewright.aq.nearest import round_to_nearest
 from edgewright.aq.reconstruction.descent import Adam, Direction, Sign
@@ -44,6 +48,7 @@ from edgewright.rounding import QuantizedWeight
 
 _CHUNK_ELEMENTS = 1 << 18
 _LARGEST_RATE = 0.04
+_FASTEST = 8.0
 _OPTIMIZERS: Mapping[str, type[Adam] | type[Sign]] = {"adam": Adam, "sign": Sign}
 
 
@@ -59,6 +64,8 @@ class Options(AlgorithmOptions):
         rate: of V at the first step; by default so that the steps of `sign` add up to 0.5, the bound of V, and those
             of Adam to twice that; at most 0.04.
         clip_rate: of alpha and beta; by default that of V, half of it with Adam.
+        precondition: whether the rate of V is divided by the root mean square of what its column multiplies, over the
+            median of its layer; else it is one for all.
         start: alpha and beta at the first step: `range` is 1, `clipped` what rounds to nearest with the least error.
         checks: how often the error on the whole calibration sample is looked at, evenly over the second half.
         seed: of the order of the samples.
@@ -71,6 +78,7 @@ class Options(AlgorithmOptions):
     decay: PositiveFloat = 3.0
     rate: PositiveFloat | None = None
     clip_rate: PositiveFloat | None = None
+    precondition: bool = True
     start: Literal["clipped", "range"] = "clipped"
     checks: int = Field(2, ge=1, le=100)
     seed: int = 0
@@ -93,7 +101,7 @@ class Options(AlgorithmOptions):
 class Algorithm:
     """AutoRound."""
 
-    statistics: ClassVar[frozenset[Statistic]] = frozenset({Statistic.HESSIAN})
+    statistics: ClassVar[frozenset[Statistic]] = frozenset({Statistic.MEAN_SQUARE})
     quantized_inputs: ClassVar[bool] = True
     targets: ClassVar[bool] = True
 
@@ -111,25 +119,26 @@ class Algorithm:
 
     def objective(self, block: Block, weights: Mapping[str, QuantizedWeight]) -> float:
         """Mean squared error of the block's outputs."""
-        match = Match(block, list(weights), _targets(block))
+        match = Match(block, list(weights), _targets(block), self.options.piece)
         _put(match, weights)
         return match.error()
 
     def _trained(self, block: Block, layers: Sequence[str]) -> Mapping[str, QuantizedWeight]:
-        options, match = self.options, Match(block, layers, _targets(block))
+        options = self.options
+        match = Match(block, layers, _targets(block), options.piece)
         best: Mapping[str, QuantizedWeight] = {name: round_to_nearest(block.layers[name]) for name in layers}
         _put(match, best)
         least = match.error()
         chunks = [chunk for name in layers for chunk in self._chunks(block, name, match.weights[name])]
         if options.start == "clipped":
-            squares = {name: _mean_squares(block, name) for name in layers}
-            deque(ordered_map(partial(_Chunk.clip, squares=squares), chunks), maxlen=0)
+            deque(ordered_map(_Chunk.clip, chunks), maxlen=0)
         samples = minibatches(match.sizes, options.batch, options.piece, options.seed)
         checked = options.checked()
         for number, (rate, clip_rate) in enumerate(options.rates(), 1):
             gradients = match.gradients(next(samples))
             step = partial(_Chunk.step, gradients=gradients, rate=rate, clip_rate=clip_rate)
             deque(ordered_map(step, chunks), maxlen=0)
+            del gradients, step  # as large as the weights, and so are the next
             if number in checked:
                 error = match.error()
                 if error < least:
@@ -140,41 +149,66 @@ class Algorithm:
     def _chunks(self, block: Block, name: str, trial: Tensor) -> Iterator["_Chunk"]:
         layer, optimizer = block.layers[name], _OPTIMIZERS[self.options.optimizer]
         matrix, written = layer.matrix, trial.data.flatten(1)
+        by_group = block.statistics(name).mean_square
+        squares = _by_row(by_group, layer)
+        paces = _by_row(_paces(by_group) if self.options.precondition else torch.ones_like(by_group), layer)
         count = max(1, _CHUNK_ELEMENTS // matrix.shape[1])
         for start in range(0, matrix.shape[0], count):
             rows = slice(start, start + count)
             offsets = Offsets(matrix[rows], layer.grid)
-            yield _Chunk(name, rows, offsets, written[rows], optimizer(), optimizer())
+            yield _Chunk(
+                name, rows, offsets, written[rows], squares[rows], layer.grid.split(paces[rows]), optimizer(),
+                optimizer(),
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Some rows of a layer, few enough that they stay in a core's cache."""
+    """Some rows of a layer, few enough that they stay in a core's cache.
+
+    Attributes:
+        layer: its name.
+        rows: which.
+        offsets: what is trained.
+        trial: what the block multiplies by, [rows, columns].
+        squares: mean square of what each weight multiplies, [rows, columns].
+        paces: what the rate of each offset is multiplied by, [rows, groups, width].
+        optimizer: of the offsets.
+        clip_optimizer: of the clipping.
+    """
 
     layer: str
     rows: slice
     offsets: Offsets
     trial: Tensor
+    squares: Tensor
+    paces: Tensor
     optimizer: Direction
     clip_optimizer: Direction
 
-    def clip(self, squares: Mapping[str, Tensor]) -> None:
+    def clip(self) -> None:
         """Start from clipped ranges."""
-        self.offsets.clip(squares[self.layer][self.rows])
+        self.offsets.clip(self.squares)
         self.trial.copy_(self.offsets.dequantized())
 
     def step(self, gradients: Mapping[str, Tensor], rate: float, clip_rate: float) -> None:
         """One step of the descent."""
         offset, factors = self.offsets.gradients(gradients[self.layer].flatten(1)[self.rows])
-        self.offsets.move(self.optimizer(offset).mul_(rate), self.clip_optimizer(factors).mul_(clip_rate))
+        moved = self.optimizer(offset).mul_(rate).mul_(self.paces)
+        self.offsets.move(moved, self.clip_optimizer(factors).mul_(clip_rate))
         self.trial.copy_(self.offsets.dequantized())
 
 
-def _mean_squares(block: Block, name: str) -> Tensor:
-    """Mean square of what each column multiplies, [rows, columns]."""
-    squares = block.statistics(name).hessian.diagonal(dim1=-2, dim2=-1)
-    rows, columns = block.layers[name].matrix.shape
-    return squares.unsqueeze(1).expand(-1, rows // len(squares), -1).reshape(rows, columns)
+def _by_row(values: Tensor, layer: Layer) -> Tensor:
+    """[weight groups, columns] for each row of the matrix, [rows, columns]; a view where there is one group."""
+    rows, columns = layer.matrix.shape
+    return values.unsqueeze(1).expand(-1, rows // len(values), -1).reshape(rows, columns)
+
+
+def _paces(squares: Tensor) -> Tensor:
+    """Median root mean square of the columns that have inputs over that of each, in the shape of `squares`."""
+    typical = squares.where(squares > 0, torch.nan).nanmedian()
+    return (typical / squares).sqrt_().nan_to_num_(1.0).clamp_(max=_FASTEST)
 
 
 def _joined(layers: Sequence[str], chunks: Sequence[_Chunk]) -> dict[str, QuantizedWeight]:

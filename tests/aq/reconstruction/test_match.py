@@ -8,10 +8,10 @@ from edgewright.parallel import VARIABLE
 from tests.aq.nets import make, whole
 
 
-def _match(net):
+def _match(net, piece=8):
     model, sample = make(net)
     block = whole(model, sample, AqRecipe(bits=4))
-    match = Match(block, list(block.layers), [block.run(0)])
+    match = Match(block, list(block.layers), [block.run(0)], piece)
     for weight in match.weights.values():
         weight.data.mul_(1.1)
     return model, block, match

@@ -3,8 +3,9 @@ import torch
 
 from edgewright import aq
 from edgewright.aq.nearest import round_to_nearest
-from edgewright.aq.rounders.autoround import Algorithm, Options
+from edgewright.aq.rounders.autoround import Algorithm, Options, _paces
 from edgewright.config import AqRecipe
+from edgewright.datasets.sample import Sample
 from edgewright.parallel import VARIABLE
 from tests.aq.nets import make, whole
 
@@ -38,6 +39,29 @@ def _errors(block, **options):
 def test_training_lowers_the_error_of_the_block(net, recipe, optimizer):
     trained, plain, _, _ = _errors(_block(net, **recipe), iterations=40, optimizer=optimizer)
     assert trained < 0.8 * plain
+
+
+@torch.no_grad()
+def test_planted_outlier_channels_are_no_hindrance():
+    left = {}
+    for precondition in (True, False):
+        model, sample = make("mlp")
+        (name, array), channels = next(iter(sample.inputs.items())), [3, 7]
+        array[:, channels] *= 32.0
+        model.module[0].weight.data[:, channels] /= 32.0
+        block = whole(model, Sample({name: array}), AqRecipe(algorithms=("autoround",), bits=3, symmetric=False))
+        block.targets = [block.run(0)]
+        trained, plain, _, _ = _errors(block, iterations=100, precondition=precondition)
+        left[precondition] = trained / plain
+    assert left[True] < 0.6
+    assert left[True] < 0.7 * left[False]
+
+
+@torch.no_grad()
+def test_columns_without_inputs_hinder_no_other():
+    squares = torch.tensor([[0.0, 4.0, 1.0, 16.0], [0.0, 0.0, 0.0, 4.0]])
+    assert _paces(squares).tolist() == [[8.0, 1.0, 2.0, 0.5], [8.0, 8.0, 8.0, 1.0]]
+    assert _paces(torch.zeros(1, 3)).tolist() == [[1.0, 1.0, 1.0]]
 
 
 @torch.no_grad()

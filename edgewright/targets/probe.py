@@ -1,40 +1,23 @@
 """One-operator programs: the proof that each line of a capability map is what the toolchain does."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.export import ExportedProgram
 from torch.nn import functional as F
 
-from edgewright import ir
 from edgewright.errors import ConfigError
+from edgewright.targets.one_operator import IMAGE as _IMAGE
+from edgewright.targets.one_operator import Example, one_operator
 from edgewright.targets.schema import Kernel, Operator, Target
 from edgewright.targets.toolchain import adapter as adapter_of
 
-_IMAGE, _ROWS, _HEADS = (1, 8, 8, 8), (1, 16, 32), (1, 2, 16, 32)
+_ROWS, _HEADS = (1, 16, 32), (1, 2, 16, 32)
 _CHANNEL = torch.full((8,), 0.5)
 _FLOAT = "float"
 _MOST_STEPS, _MOST_ULPS = 2.0, 4.0
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A call of one operator: shapes of its inputs with the batch of 1, and of its weight if it has one.
-
-    Inputs are uniform between `low` and 4: 1 for operators with a pole or an edge at 0.
-    """
-
-    call: Callable[..., Tensor]
-    shapes: tuple[tuple[int, ...], ...] = (_IMAGE,)
-    weight: tuple[int, ...] | None = None
-    low: float = -4.0
-
 
 EXAMPLES: Mapping[str, Example] = {
     "abs": Example(torch.abs),
@@ -142,112 +125,3 @@ def probe(target: Target, op: str, kernel: Kernel | None, folder: Path) -> Probe
         f"{item.operator}: {item.reason}" for item in manifest.not_delegated if item.operator not in border
     )
     return Probe(op, kernel.name if kernel else _FLOAT, left, float(np.abs(output - expected).max()) / unit)
-
-
-def one_operator(
-    example: Example, kernel: Kernel | None, shared: bool
-) -> tuple[ExportedProgram, tuple[NDArray[Any], ...], float | None]:
-    """A Program of one operator in float or QDQ form, inputs for it, and its output's quantization step."""
-    ir.register()
-    generator = np.random.default_rng(0)
-    inputs = tuple(generator.uniform(example.low, 4.0, shape).astype(np.float32) for shape in example.shapes)
-    module = _OneOperator(example, kernel, shared, [torch.from_numpy(item) for item in inputs]).eval()
-    with torch.no_grad():
-        program = torch.export.export(module, tuple(torch.from_numpy(item) for item in inputs))
-    return program, inputs, module.step
-
-
-class _OneOperator(nn.Module):
-    def __init__(self, example: Example, kernel: Kernel | None, shared: bool, inputs: list[Tensor]) -> None:
-        super().__init__()
-        self.example = example
-        self.kernel = kernel
-        self.shared = shared
-        self.input = (4 / 255, -128) if example.low >= 0 else (8 / 255, 0)
-        generator = torch.Generator().manual_seed(0)
-        if example.weight is not None:
-            weight = torch.randn(example.weight, generator=generator) * 0.1
-            self.register_buffer("bias", torch.randn(example.weight[0], generator=generator))
-            self._quantize_weight(weight)
-        self.output: tuple[float, int] | None = None
-        self.step: float | None = None
-        if kernel is not None and kernel.activations is not None and kernel.activations.mode == "static":
-            with torch.no_grad():
-                result = self.forward(*inputs)
-            self.output = self.input if shared else _parameters(result)
-            self.step = self.output[0]
-        elif kernel is not None:
-            with torch.no_grad():
-                self.step = float(self.forward(*inputs).abs().max()) / 127
-
-    def _quantize_weight(self, weight: Tensor) -> None:
-        form = self.kernel.weights if self.kernel else None
-        if form is None:
-            self.register_buffer("weight", weight)
-            return
-        top = 127 if form.bits == 8 else 7
-        columns = weight.flatten(1)
-        grouped = columns.view(len(columns), -1, form.group_multiple or 32) if form.granularity == "group" else columns
-        scale = grouped.abs().amax(-1) / top if form.granularity != "tensor" else grouped.abs().max() / top
-        unit = scale.unsqueeze(-1) if form.granularity != "tensor" else scale
-        self.register_buffer("weight", (grouped / unit).round().view(weight.shape).to(torch.int8))
-        if form.granularity == "tensor":
-            self.tensor_scale = float(scale)
-            return
-        self.register_buffer("scale", scale)
-        kind = torch.int8 if form.granularity == "group" else torch.int64
-        self.register_buffer("zero_point", torch.zeros_like(scale, dtype=kind))
-
-    def _weight(self) -> Tensor:
-        form = self.kernel.weights if self.kernel else None
-        weight = cast(Tensor, self.weight)
-        if form is None:
-            return weight
-        decomposed = torch.ops.quantized_decomposed
-        if form.granularity == "group":
-            block = [1, form.group_multiple or 32]
-            arguments: tuple[Any, ...] = (weight, block, self.scale, self.zero_point, torch.int8, -8, 7)
-            return cast(Tensor, torch.ops.torchao.dequantize_affine(*arguments))
-        if form.granularity == "tensor":
-            return cast(
-                Tensor, decomposed.dequantize_per_tensor(weight, self.tensor_scale, 0, -127, 127, torch.int8)
-            )
-        parts = (weight, self.scale, self.zero_point, 0, -127, 127, torch.int8)
-        return cast(Tensor, decomposed.dequantize_per_channel(*parts))
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        mode = self.kernel.activations.mode if self.kernel and self.kernel.activations else None
-        tensors = list(inputs)
-        if mode == "static":
-            tensors = [_pair(item, *self.input) for item in tensors]
-            if self.shared:
-                # A neighbour that computes: a delegate of data movement alone may be refused as empty.
-                tensors = [_pair(F.relu(item), *self.input) for item in tensors]
-        elif mode == "dynamic":
-            tensors = [_dynamic(item) for item in tensors]
-        if self.example.weight is not None:
-            tensors += [self._weight(), cast(Tensor, self.bias)]
-        result = self.example.call(*tensors)
-        return result if self.output is None else _pair(result, *self.output)
-
-
-def _parameters(values: Tensor) -> tuple[float, int]:
-    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
-    scale = (high - low) / 255 or 1.0
-    return scale, max(-128, min(127, round(-128 - low / scale)))
-
-
-def _pair(value: Tensor, scale: float, zero_point: int) -> Tensor:
-    decomposed = torch.ops.quantized_decomposed
-    quantized = decomposed.quantize_per_tensor(value, scale, zero_point, -128, 127, torch.int8)
-    return cast(Tensor, decomposed.dequantize_per_tensor(quantized, scale, zero_point, -128, 127, torch.int8))
-
-
-def _dynamic(value: Tensor) -> Tensor:
-    ops = torch.ops.torchao
-    block = [1] * (value.dim() - 1) + [value.shape[-1]]
-    scale, zero_point = ops.choose_qparams_affine(
-        value, "ASYMMETRIC", block, torch.int8, -128, 127, None, torch.float32, torch.int8
-    )
-    quantized = ops.quantize_affine(value, block, scale, zero_point, torch.int8, -128, 127)
-    return cast(Tensor, ops.dequantize_affine(quantized, block, scale, zero_point, torch.int8, -128, 127))

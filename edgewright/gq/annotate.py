@@ -19,6 +19,7 @@ from edgewright.gq.operators import (
 )
 from edgewright.gq.scheme import ModuleScheme, Resolved
 from edgewright.targets import Kernel, Operator, Target, find_kernel
+from edgewright.targets.bounds import refusal
 
 _PADDINGS = ("pad", "constant_pad_nd")
 
@@ -132,6 +133,8 @@ def _choose(module: GraphModule, node: Node, target: Target, scheme: Resolved) -
     kernel = find_kernel(operator, wanted.weights if weighted else None, wanted.activations)
     if kernel is None:
         return LeftFloat(node, f"{target.name} has no kernel for it with {wanted}")
+    if (reason := refusal(operator.bounds, node)) is not None:
+        return LeftFloat(node, f"{target.name} has no kernel for it: {reason}")
     if weighted and (reason := _weight_refusal(module, node, wanted)) is not None:
         return LeftFloat(node, reason)
     sources = activations_of(module, node)

@@ -2,7 +2,7 @@
 
 from edgewright.targets.load import load, names, read
 from edgewright.targets.schema import Kernel, KernelActivations, KernelWeights, Operator, Target
-from edgewright.targets.scheme import check_scheme, find_kernel
+from edgewright.targets.scheme import check_scheme, find_kernel, schemes
 from edgewright.targets.toolchain import Adapter, adapter
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "load",
     "names",
     "read",
+    "schemes",
 ]

@@ -35,21 +35,14 @@ def load(name: str) -> Target:
 
 
 def read(file: Path, families: Path) -> Target:
-    """The target of one YAML file; `extends: NAME` in it starts from `families/NAME.yaml`.
+    """The target of one YAML file; `extends: NAME` in it starts from `families/NAME.yaml`, which may extend another.
 
     A mapping of the file is merged into the family's, key by key; null removes the family's key.
 
     Raises:
         ConfigError: the file cannot be read, or has an unknown or wrong key (file and key).
     """
-    values = _yaml(file)
-    family = values.pop("extends", file.stem)
-    if family != file.stem:
-        base = families / f"{family}.yaml"
-        if not base.is_file():
-            known = sorted(item.stem for item in families.glob("*.yaml"))
-            raise ConfigError(f"{file.name}: extends: no family '{family}'{nearest(str(family), known)}")
-        values = _merged(_yaml(base), values)
+    values = _extended(file, families)
     kernels = values.pop("kernels", {})
     operators = values.get("operators")
     if not isinstance(operators, Mapping) or not isinstance(kernels, Mapping):
@@ -59,6 +52,21 @@ def read(file: Path, families: Path) -> Target:
         return Target.model_validate({**values, "name": file.stem})
     except ValidationError as error:
         raise ConfigError(_line(file, error)) from None
+
+
+def _extended(file: Path, families: Path, below: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The values of a file over those of the family that it extends, which may extend another."""
+    values = _yaml(file)
+    family = values.pop("extends", None)
+    if family is None:
+        return values
+    base = families / f"{family}.yaml"
+    if not base.is_file():
+        known = sorted(item.stem for item in families.glob("*.yaml"))
+        raise ConfigError(f"{file.name}: extends: no family '{family}'{nearest(str(family), known)}")
+    if family in below:
+        raise ConfigError(f"{file.name}: extends: '{family}' extends itself through {', '.join(below)}")
+    return _merged(_extended(base, families, (*below, str(family))), values)
 
 
 def _yaml(file: Path) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Example:
 
 
 def one_operator(
-    example: Example, kernel: Kernel | None, shared: bool
+    example: Example, kernel: Kernel | None, shared: bool, fused: Example | None = None
 ) -> tuple[ExportedProgram, tuple[NDArray[Any], ...], float | None]:
     """A Program of one operator in float or QDQ form, inputs for it, and its output's quantization step.
 
@@ -46,11 +46,12 @@ def one_operator(
         example: the call.
         kernel: the form; None is float.
         shared: the output has the parameters of the input.
+        fused: a call on the result, with no pair between.
     """
     ir.register()
     generator = np.random.default_rng(0)
     inputs = tuple(generator.uniform(example.low, _HIGH, shape).astype(np.float32) for shape in example.shapes)
-    module = _OneOperator(example, kernel, shared, [torch.from_numpy(item) for item in inputs]).eval()
+    module = _OneOperator(example, kernel, shared, fused, [torch.from_numpy(item) for item in inputs]).eval()
     with torch.no_grad():
         program = torch.export.export(module, tuple(torch.from_numpy(item) for item in inputs))
     return program, inputs, module.step
@@ -102,9 +103,11 @@ class _Activations:
 
 
 class _OneOperator(nn.Module):
-    def __init__(self, example: Example, kernel: Kernel | None, shared: bool, inputs: list[Tensor]) -> None:
+    def __init__(
+        self, example: Example, kernel: Kernel | None, shared: bool, fused: Example | None, inputs: list[Tensor]
+    ) -> None:
         super().__init__()
-        self.example = example
+        self.example, self.fused = example, fused
         self.shared = shared
         self.weights = kernel.weights if kernel else None
         self.activations = _Activations(kernel.activations) if kernel and kernel.activations else None
@@ -176,6 +179,8 @@ class _OneOperator(nn.Module):
         if self.example.weight is not None:
             tensors += [self._weight(), cast(Tensor, self.bias)]
         result = self.example.call(*tensors)
+        if self.fused is not None:
+            result = self.fused.call(result)
         if self.activations is None or self.output is None:
             return result
         return self.activations.pair(result, *self.output)

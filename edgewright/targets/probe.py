@@ -1,6 +1,8 @@
 """One-operator programs: the proof that each line of a capability map is what the toolchain does."""
 
-from collections.abc import Mapping
+import math
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from edgewright.errors import ConfigError
+from edgewright.errors import ConfigError, EdgewrightError, first_line, nearest
 from edgewright.targets.one_operator import IMAGE as _IMAGE
 from edgewright.targets.one_operator import Example, one_operator
 from edgewright.targets.schema import Kernel, Operator, Target
@@ -83,20 +85,28 @@ EXAMPLES: Mapping[str, Example] = {
 class Probe:
     """What the toolchain did with a one-operator program.
 
-    `left` names what it did not delegate (quantize and dequantize at the border aside), with the reason;
-    `steps` is the largest difference between artifact and program, in quantization steps of the output
-    (of the program's largest output, in float32 ulps of 2^-23, for a float operator).
+    Attributes:
+        operator: ATen base name.
+        form: name of the kernel, or `float`; `w8a8+relu` with what is fused into it.
+        left: what was not delegated (quantize and dequantize at the border aside), with the reason.
+        steps: largest difference between artifact and program, in quantization steps of the output
+            (of the program's largest output, in float32 ulps of 2^-23, for a float operator).
     """
 
     operator: str
-    kernel: str
+    form: str
     left: tuple[str, ...]
     steps: float
 
     @property
     def holds(self) -> bool:
         """Whether the line is true: nothing is left, and the artifact is within 2 steps, or 4 ulps in float."""
-        return not self.left and self.steps <= (_MOST_ULPS if self.kernel == _FLOAT else _MOST_STEPS)
+        return not self.left and self.steps <= (_MOST_ULPS if self.form == _FLOAT else _MOST_STEPS)
+
+    def __str__(self) -> str:
+        unit = "ulps" if self.form == _FLOAT else "steps"
+        verdict = "; ".join(self.left) or f"delegated, {self.steps:.2f} {unit} from the program"
+        return f"{self.operator:28} {self.form:20} {'' if self.holds else 'FAILS: '}{verdict}"
 
 
 def forms(operator: Operator) -> list[Kernel | None]:
@@ -104,8 +114,18 @@ def forms(operator: Operator) -> list[Kernel | None]:
     return [*operator.quantized, *([None] if operator.runs_float else [])]
 
 
-def probe(target: Target, op: str, kernel: Kernel | None, folder: Path) -> Probe:
-    """Compile a program of the operator `op` alone, and run it against the program.
+def claims(operator: Operator) -> list[tuple[Kernel | None, str]]:
+    """What a line of the map claims: its forms alone, then each operator of `fuses` in the first form of a width."""
+    first: dict[int, Kernel] = {}
+    for kernel in operator.quantized:
+        if kernel.activations is not None and kernel.activations.mode == "static":
+            first.setdefault(kernel.activations.bits, kernel)
+    fused = [(kernel, other) for kernel in first.values() for other in operator.fuses]
+    return [*((form, "") for form in forms(operator)), *fused]
+
+
+def probe(target: Target, op: str, kernel: Kernel | None, folder: Path, fused: str = "") -> Probe:
+    """Compile a program of the operator `op` alone, with `fused` behind it, and run it against the program.
 
     Raises:
         ConfigError: no example of this operator is known here.
@@ -113,8 +133,8 @@ def probe(target: Target, op: str, kernel: Kernel | None, folder: Path) -> Probe
     if op not in EXAMPLES:
         raise ConfigError(f"target {target.name}: operators.{op} has no example in edgewright/targets/probe.py")
     entry = target.operators[op]
-    example = EXAMPLES[op]
-    program, inputs, step = one_operator(example, kernel, shared=entry.output == "shared")
+    follower = EXAMPLES[fused] if fused else None
+    program, inputs, step = one_operator(EXAMPLES[op], kernel, entry.output == "shared", follower)
     adapter = adapter_of(target)
     manifest = adapter.compile(program, target, folder, batch_inputs=inputs)
     output = adapter.session(folder, target, 1)(inputs)
@@ -124,4 +144,31 @@ def probe(target: Target, op: str, kernel: Kernel | None, folder: Path) -> Probe
     left = tuple(
         f"{item.operator}: {item.reason}" for item in manifest.not_delegated if item.operator not in border
     )
-    return Probe(op, kernel.name if kernel else _FLOAT, left, float(np.abs(output - expected).max()) / unit)
+    return Probe(op, _form(kernel, fused), left, float(np.abs(output - expected).max()) / unit)
+
+
+def prove(target: Target, operators: Sequence[str] = ()) -> Iterator[Probe]:
+    """Probe every claim of the lines of `operators`, or of the whole map, in order of name.
+
+    Raises:
+        ConfigError: the map has no such operator (the nearest is named), or no example of it is known.
+    """
+    for op in operators:
+        if op not in target.operators:
+            raise ConfigError(f"target {target.name} has no operator '{op}'{nearest(op, target.operators)}")
+    for op in operators or sorted(target.operators):
+        for kernel, fused in claims(target.operators[op]):
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    yield probe(target, op, kernel, Path(folder), fused)
+                except EdgewrightError:
+                    raise
+                except Exception as error:
+                    # A toolchain may raise anything on what it cannot do: then the line is false.
+                    reason = f"{type(error).__name__}: {first_line(error)}"
+                    yield Probe(op, _form(kernel, fused), (reason,), math.nan)
+
+
+def _form(kernel: Kernel | None, fused: str) -> str:
+    name = kernel.name if kernel else _FLOAT
+    return f"{name}+{fused}" if fused else name

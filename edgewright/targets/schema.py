@@ -71,6 +71,22 @@ class Kernel(Entry):
         return f"{self.name} ({', '.join(parts)})"
 
 
+class Bounds(Entry):
+    """What an operator of a program must keep to, or it stays float; null is no bound.
+
+    Attributes:
+        stride: largest stride of a convolution or pool.
+        padded_stride: largest stride where it pads or dilates.
+        padded_window: largest side of the window of a pool that pads by what it leaves out of the mean.
+        scales: factors of an upsampling, the same in each dimension.
+    """
+
+    stride: PositiveInt | None = None
+    padded_stride: PositiveInt | None = None
+    padded_window: PositiveInt | None = None
+    scales: tuple[PositiveInt, ...] | None = None
+
+
 class Operator(Entry):
     """What the device does with one ATen operator (base name, without overload).
 
@@ -82,6 +98,7 @@ class Operator(Entry):
         fuses: operators that run inside this one when they are its only user: no Q/DQ between.
         absorbs: operators that run inside this one when they alone produce its first input and have no other
             user: no Q/DQ between, the quantized input is theirs.
+        bounds: what a call of it must keep to; one that does not stays float, with that reason.
         limit: for people, what the operator must look like for the device to take it; empty if anything goes.
     """
 
@@ -90,6 +107,7 @@ class Operator(Entry):
     output: Literal["own", "shared"] = "own"
     fuses: tuple[str, ...] = ()
     absorbs: tuple[str, ...] = ()
+    bounds: Bounds = Bounds()
     limit: str = ""
 
 

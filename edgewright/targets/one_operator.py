@@ -122,7 +122,9 @@ class _OneOperator(nn.Module):
         if self.activations is None:
             return
         if self.is_static:
-            self.input = self.activations.spanning(example.low, _HIGH)
+            # The range of the values themselves, as calibration gives it.
+            ends = [end for item in inputs for end in (float(item.min()), float(item.max()))]
+            self.input = self.activations.spanning(min(ends), max(ends))
         with torch.no_grad():
             result = self.forward(*inputs)
         if self.is_static:

@@ -50,12 +50,15 @@ class Kernel(Entry):
 
     `bias` is what the device adds to the accumulator, for people. The program's bias stays float: where the device
     wants int32, the adapter rounds it to steps of (input scale x weight scale).
+    `steps` is how far the device's result may lie from the program's, in quantization steps of the output: the probe
+    holds it to that.
     """
 
     name: str
     weights: KernelWeights | None = None
     activations: KernelActivations | None = None
     bias: Literal["float", "int16", "int24", "int32", "int48"] = "float"
+    steps: float = 2.0
 
     def __str__(self) -> str:
         parts = []

@@ -92,8 +92,15 @@ def probe(
     A line for each says whether the toolchain took all of it, and how far apart the two outputs are. Exit code 4:
     a line of the map is not what the toolchain does.
     """
+    import logging
+    import warnings
+
     from edgewright import targets
     from edgewright.errors import ContradictionError
+
+    # What toolchains say of themselves while they import and compile would stand between the lines.
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
     from edgewright.targets.probe import prove
 
     tried = failed = 0

@@ -11,6 +11,7 @@ from edgewright import ir
 from edgewright.targets.manifest import TensorSignature
 
 INT32_MAX = 2**31 - 1
+_BIASED = ("conv1d", "conv2d", "conv_transpose2d", "linear")
 
 
 def overload_of(node: Node) -> OpOverload | None:
@@ -36,7 +37,7 @@ def integer_biases(module: GraphModule) -> None:
     ir.register()
     decomposed = torch.ops.quantized_decomposed
     for node in list(module.graph.nodes):
-        if name_of(node) not in ("conv1d", "conv2d", "linear") or len(node.args) < 3:
+        if name_of(node) not in _BIASED or len(node.args) < 3:
             continue
         source, weight, bias = node.args[:3]
         if not (isinstance(bias, Node) and bias.op == "get_attr" and isinstance(source, Node)):

@@ -6,6 +6,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := 1
 
+TARGETS := $(basename $(notdir $(wildcard edgewright/targets/*.yaml)))
 BENCHMARKS := fresh models reproduce caching clone kills prefect targets swap \
 	aq aq-block aq-memory aq-resume aq-activations aq-foreign
 
@@ -61,7 +62,7 @@ bench-aq-foreign: $(INSTALLED) # a GPTQ checkpoint that gptqmodel wrote, compile
 bench-swap: $(INSTALLED)       # the language model through every algorithm by editing one field
 	@python -m benchmarks.swap
 bench-targets: $(INSTALLED)    # every line of every capability map against its toolchain
-	@python -m benchmarks.probe_targets
+	@failed=0; for name in $(TARGETS); do edgewright targets probe $$name || failed=4; done; exit $$failed
 
 clean:
 	rm -rf $(VENV) .edgewright

@@ -1,5 +1,7 @@
 """`edgewright targets`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,11 +33,11 @@ def command() -> None:
 def list_targets() -> None:
     """List the devices: toolchain, schemes, and what they are."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from edgewright import targets
 
-    table = Table("target", "toolchain", "schemes", "device", box=None)
+    table = Table(Column("target", no_wrap=True), "toolchain", "schemes", "device", box=None)
     for name in targets.names():
         target = targets.load(name)
         quantized = [scheme.partition(" ")[0] for scheme in targets.schemes(target)]
@@ -47,7 +49,7 @@ def list_targets() -> None:
 def show(name: Name) -> None:
     """Show the capability map of a device, and the schemes that it can do."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from edgewright import targets
 
@@ -61,7 +63,7 @@ def show(name: Name) -> None:
         console.print("  float")
     for scheme, operators in targets.schemes(target).items():
         console.print(f"  {scheme} for {', '.join(operators)}")
-    table = Table("operator", "float", "forms", "fuses", "absorbs", "output", "limit", box=None)
+    table = Table(Column("operator", no_wrap=True), "float", "forms", "fuses", "absorbs", "output", "limit", box=None)
     for op, entry in sorted(target.operators.items()):
         table.add_row(
             op, "yes" if entry.runs_float else "", ", ".join(kernel.name for kernel in entry.quantized),
@@ -92,25 +94,37 @@ def probe(
     A line for each says whether the toolchain took all of it, and how far apart the two outputs are. Exit code 4:
     a line of the map is not what the toolchain does.
     """
-    import logging
-    import warnings
-
     from edgewright import targets
     from edgewright.errors import ContradictionError
 
-    # What toolchains say of themselves while they import and compile would stand between the lines.
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
-    from edgewright.targets.probe import prove
-
+    target = targets.load(name)
     tried = failed = 0
-    for found in prove(targets.load(name), operators or ()):
-        print(f"{name:16} {found}", flush=True)
-        tried, failed = tried + 1, failed + (not found.holds)
+    with _without_warnings():
+        from edgewright.targets.probe import prove
+
+        for found in prove(target, operators or ()):
+            print(f"{name:16} {found}", flush=True)
+            tried, failed = tried + 1, failed + (not found.holds)
     summary = f"{tried} line{'' if tried == 1 else 's'} tried"
     if failed:
         raise ContradictionError(f"{name}: {failed} of {summary}: the toolchain does otherwise than the map says")
     print(f"{name}: {summary}, all hold")
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Mute what toolchains say of themselves while they import and compile: it would stand between the lines."""
+    import logging
+    import warnings
+
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 COMMANDS = {"list": list_targets, "show": show, "probe": probe}

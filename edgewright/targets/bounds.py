@@ -17,6 +17,8 @@ def refusal(bounds: Bounds, node: Node) -> str | None:
         node: a call of an ATen operator.
     """
     arguments = _arguments(node)
+    if bounds.channels is not None and (reason := bounds.channels.refusal(*_channels(node, arguments))) is not None:
+        return reason
     stride = _sizes(arguments.get("stride")) or _sizes(arguments.get("kernel_size"))
     is_padded = any(_sizes(arguments.get("padding"))) or isinstance(arguments.get("padding"), str)
     is_dilated = any(size > 1 for size in _sizes(arguments.get("dilation")))
@@ -36,6 +38,13 @@ def refusal(bounds: Bounds, node: Node) -> str | None:
         if len(set(scales)) > 1 or scales[0] not in bounds.scales:
             return f"its scale of {' x '.join(f'{scale:g}' for scale in scales)} is not {known}"
     return None
+
+
+def _channels(node: Node, arguments: dict[str, Any]) -> tuple[int, int, int]:
+    """Input channels, output channels and groups of a convolution or linear."""
+    weight = arguments["weight"].meta["val"].shape
+    groups = int(arguments.get("groups", 1))
+    return int(weight[1]) * groups, int(weight[0]), groups
 
 
 def _arguments(node: Node) -> dict[str, Any]:

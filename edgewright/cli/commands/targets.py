@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from edgewright.targets import Operator
+    from edgewright.targets.schema import Channels, Operator
 
 EXAMPLES = (
     ("edgewright targets list", "the devices, and the schemes of each"),
@@ -74,12 +74,14 @@ def show(name: Name) -> None:
 
 def _limit(entry: "Operator") -> str:
     """The bounds that keep an operator float, then what is for people alone."""
-    bounds = entry.bounds.model_dump(exclude_none=True)
-    parts = [f"{key.replace('_', ' ')} {_bound(value)}" for key, value in bounds.items()]
+    bounds = [(key, value) for key, value in entry.bounds if value is not None]
+    parts = [f"{key.replace('_', ' ')} {_bound(value)}" for key, value in bounds]
     return "; ".join([*parts, *([entry.limit] if entry.limit else [])])
 
 
-def _bound(value: int | tuple[int, ...]) -> str:
+def _bound(value: "int | tuple[int, ...] | Channels") -> str:
+    if not isinstance(value, int | tuple):
+        return str(value)
     return " or ".join(map(str, value)) if isinstance(value, tuple) else f"at most {value}"
 
 

@@ -155,6 +155,8 @@ def probe(target: Target, op: str, kernel: Kernel | None, folder: Path, fused: s
     expected = program.module(check_guards=False)(*(torch.from_numpy(item) for item in inputs)).numpy()
     unit = step if step is not None else float(np.abs(expected).max()) * 2.0**-23
     border = ("quantize_per_tensor", "dequantize_per_tensor") if kernel is not None else ()
+    # The neighbour that computes, on a device that has no kernel for it.
+    border = border if target.supports("relu") else (*border, "relu")
     left = tuple(
         f"{item.operator}: {item.reason}" for item in manifest.not_delegated if item.operator not in border
     )

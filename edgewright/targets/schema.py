@@ -92,7 +92,8 @@ class Channels(Entry):
 
     def __str__(self) -> str:
         also = "".join(f" or {count}" for count in self.also)
-        parts = [f"inputs a multiple of {self.inputs}{also}", f"outputs a multiple of {self.outputs}"]
+        parts = [f"inputs a multiple of {self.inputs}{also}"] if self.inputs > 1 else []
+        parts += [f"outputs a multiple of {self.outputs}"] if self.outputs > 1 else []
         return ", ".join([*parts, *(["one group or depthwise"] if self.groups == "depthwise" else [])])
 
     def refusal(self, inputs: int, outputs: int, groups: int = 1) -> str | None:

@@ -89,14 +89,14 @@ def signatures(program: ExportedProgram) -> tuple[tuple[TensorSignature, ...], t
 
 def _signature(name: str, node: Node, border: Node | None) -> TensorSignature:
     value = node.meta["val"]
-    quantization: dict[str, float | int | str] | None = None
-    if border is not None and name_of(border) in ("quantize_per_tensor", "dequantize_per_tensor"):
-        scale, zero_point, _, _, dtype = cast(tuple[float, int, int, int, torch.dtype], border.args[1:6])
-        quantization = {
-            "scale": float(scale),
-            "zero_point": int(zero_point),
-            "dtype": str(dtype).removeprefix("torch."),
-        }
     return TensorSignature(
-        name, tuple(int(size) for size in value.shape), str(value.dtype).removeprefix("torch."), quantization
+        name, tuple(int(size) for size in value.shape), str(value.dtype).removeprefix("torch."), quantization_of(border)
     )
+
+
+def quantization_of(border: Node | None) -> dict[str, float | int | str] | None:
+    """Scale, zero point and type of a quantize or dequantize operator; None for another, or none."""
+    if border is None or name_of(border) not in ("quantize_per_tensor", "dequantize_per_tensor"):
+        return None
+    scale, zero_point, _, _, dtype = cast(tuple[float, int, int, int, torch.dtype], border.args[1:6])
+    return {"scale": float(scale), "zero_point": int(zero_point), "dtype": str(dtype).removeprefix("torch.")}

@@ -1,6 +1,7 @@
 """NPU of TI's microcontrollers: `.onnx` files in integer arithmetic, which ONNX Runtime executes in place of the device."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from edgewright import ir
 from edgewright.targets import Target, artifact
 from edgewright.targets.adapters import _executorch, _program, onnxruntime
 from edgewright.targets.adapters._tinpu_lower import Lowered, lower
-from edgewright.targets.manifest import Manifest
+from edgewright.targets.manifest import Manifest, TensorSignature
 
 RUNTIME = "onnxruntime"
 SOURCE = ("onnxruntime", "onnxruntime")
@@ -22,6 +23,10 @@ OPTIONS: tuple[str, ...] = ()
 _ARTIFACT = "model.onnx"
 _PACKAGES = ("onnx", "onnxruntime", "onnxscript", "torch")
 _INT8 = 127
+
+Quantization = dict[str, float | int | str] | None
+Border = tuple[tuple[Quantization, ...], tuple[Quantization, ...]]
+Signatures = tuple[tuple[TensorSignature, ...], tuple[TensorSignature, ...]]
 
 
 def compile(
@@ -40,20 +45,22 @@ def compile(
     import onnx
 
     lowered = Lowered()
-    batch = len(batch_inputs[0])
+    border: Border = ((), ())
 
     def edit(module: GraphModule) -> None:
-        nonlocal lowered
+        nonlocal lowered, border
+        border = _border(module)
         lowered = lower(module, target)
 
     with _executorch.quiet():
-        specialized = ir.specialize(program, batch, edit)
+        specialized = ir.specialize(program, len(batch_inputs[0]), edit)
+        inputs, outputs = signatures = _signatures(specialized, border)
         exported = torch.onnx.export(
             specialized,
             dynamo=True,
             opset_version=onnxruntime.OPSET,
-            input_names=[item.name for item in _program.signatures(specialized)[0]],
-            output_names=[item.name for item in _program.signatures(specialized)[1]],
+            input_names=[item.name for item in inputs],
+            output_names=[item.name for item in outputs],
             verbose=False,
         )
         assert exported is not None
@@ -63,8 +70,33 @@ def compile(
     onnx.checker.check_model(model)
     return artifact.write(
         folder, _ARTIFACT, model.SerializeToString(deterministic=True), target, _PACKAGES, onnxruntime.EXAMPLE,
-        _program.signatures(specialized), delegated=lowered.layers, delegates=lowered.segments, not_delegated=lowered.left,
+        signatures, delegated=lowered.layers, delegates=lowered.segments, not_delegated=lowered.left,
     )  # fmt: skip
+
+
+def _border(module: GraphModule) -> Border:
+    """Quantization of each input and output, as the device stores it: unsigned where nothing is below zero."""
+    places = [node for node in module.graph.nodes if node.op == "placeholder"]
+    inputs = [_program.quantization_of(next(iter(node.users), None)) for node in places]
+    return (
+        tuple(map(_stored, inputs)),
+        tuple(_stored(_program.quantization_of(node)) for node in module.graph.output_node().all_input_nodes),
+    )
+
+
+def _stored(found: Quantization) -> Quantization:
+    if found is None or found["zero_point"] != -(_INT8 + 1):
+        return found
+    return {**found, "zero_point": 0, "dtype": "uint8"}
+
+
+def _signatures(specialized: ExportedProgram, border: Border) -> Signatures:
+    """Inputs and outputs of the lowered program, with the quantization that it had before."""
+    inputs, outputs = (
+        tuple(replace(item, quantization=found) for item, found in zip(items, quantization, strict=True))
+        for items, quantization in zip(_program.signatures(specialized), border, strict=True)
+    )
+    return inputs, outputs
 
 
 def preload() -> None:

@@ -1,4 +1,4 @@
-"""NPU of TI's microcontrollers: `.onnx` files in integer arithmetic, which ONNX Runtime executes in place of the device."""
+"""NPU of TI's microcontrollers: `.onnx` files in integer arithmetic, which ONNX Runtime executes in its place."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -78,10 +78,8 @@ def _border(module: GraphModule) -> Border:
     """Quantization of each input and output, as the device stores it: unsigned where nothing is below zero."""
     places = [node for node in module.graph.nodes if node.op == "placeholder"]
     inputs = [_program.quantization_of(next(iter(node.users), None)) for node in places]
-    return (
-        tuple(map(_stored, inputs)),
-        tuple(_stored(_program.quantization_of(node)) for node in module.graph.output_node().all_input_nodes),
-    )
+    outputs = [_program.quantization_of(node) for node in module.graph.output_node().args[0]]
+    return tuple(map(_stored, inputs)), tuple(map(_stored, outputs))
 
 
 def _stored(found: Quantization) -> Quantization:
@@ -125,12 +123,11 @@ def _store_integers(model: Any) -> None:
     casts = []
     for item in graph.initializer:
         values = numpy_helper.to_array(item)
-        integers = values.astype(np.int8) if item.name in weights and np.abs(values).max(initial=0) <= _INT8 + 1 else None
-        if integers is None or bool((integers != values).any()):
+        if item.name not in weights or bool((values != np.rint(values).clip(-_INT8 - 1, _INT8)).any()):
             continue
         name = f"{item.name}_int8"
         casts.append(helper.make_node("Cast", [name], [item.name], name=f"{name}_cast", to=TensorProto.FLOAT))
-        item.CopyFrom(numpy_helper.from_array(integers, name))
+        item.CopyFrom(numpy_helper.from_array(values.astype(np.int8), name))
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)

@@ -27,7 +27,8 @@ from edgewright.targets import Target, bounds
 
 Integers = NDArray[np.int64]
 _PER_TENSOR, _PER_CHANNEL = "dequantize_per_tensor", "dequantize_per_channel"
-_LAYERS = ("conv2d", "linear", "avg_pool2d", "adaptive_avg_pool2d", "mean")
+_WEIGHTED = ("conv2d", "linear")
+_LAYERS = (*_WEIGHTED, "avg_pool2d", "adaptive_avg_pool2d", "mean")
 _MOVES = ("max_pool2d", "flatten", "view", "reshape")
 _POOL_DEFAULTS = (None, 0, False, True, None)
 _CLIPS = ("relu", "hardtanh", "clamp")
@@ -69,28 +70,29 @@ class Sum:
 
 def run(
     program: ExportedProgram, target: Target, inputs: Sequence[NDArray[Any]],
-    borders: Iterator[NDArray[Any]] | None = None,
-) -> tuple[list[torch.Tensor], list[int]]:
-    """The outputs of `program` on the NPU, float32, and levels that differ at each border.
+    products: Iterator[NDArray[Any]] | None = None,
+) -> tuple[NDArray[np.float32], float]:
+    """The first output of `program` on the NPU, and how far `products` are from the own ones, at most.
 
     Args:
         program: a QDQ Program.
         target: the capability map.
         inputs: one batch, an array an input.
-        borders: levels of each float tensor that is quantized, in program order, as somebody else computed them: where
-            a float operator ran before, its last bit is that runtime's. They replace the own ones. None: nothing does.
+        products: results of the convolutions and linears that run in float, in program order, as another runtime
+            computed them: the last bits of such a sum depend on its order. They replace the own ones. None: nothing does.
     """
-    interpreter = _Reference(program, target, borders)
+    interpreter = _Reference(program, target, products)
     with torch.no_grad():
         results = interpreter.run(*(torch.from_numpy(item) for item in inputs))
-    return [_real(item) for item in (results if isinstance(results, tuple | list) else (results,))], interpreter.differing
+    first = _real(results[0] if isinstance(results, tuple | list) else results)
+    return first.numpy(), interpreter.distance
 
 
 class _Reference(Interpreter):
-    def __init__(self, program: ExportedProgram, target: Target, borders: Iterator[NDArray[Any]] | None) -> None:
+    def __init__(self, program: ExportedProgram, target: Target, products: Iterator[NDArray[Any]] | None) -> None:
         super().__init__(ir.unlift(program))
-        self.target, self.borders = target, borders
-        self.differing: list[int] = []
+        self.target, self.products = target, products
+        self.distance = 0.0
 
     def run_node(self, n: Node) -> Any:
         if n.op != "call_function":
@@ -109,7 +111,12 @@ class _Reference(Interpreter):
             return self._moved(n, arguments)
         if name in _CLIPS and isinstance(arguments[0], Sum):
             return _clipped(name, arguments)
-        return _called(n, [_real(item) for item in arguments])
+        result = _called(n, [_real(item) for item in arguments])
+        if name in _WEIGHTED and self.products is not None:
+            given = torch.from_numpy(next(self.products))
+            self.distance = max(self.distance, float((given - result).abs().max()))
+            return given
+        return result
 
     def _is_layer(self, node: Node) -> bool:
         """Whether the map has the operator, and nothing but an activation that it fuses stands before a quantize."""
@@ -151,10 +158,6 @@ class _Reference(Interpreter):
             return replace(value, is_moved=False)
         divided = _real(value).numpy().astype(np.float32) / np.float32(scale)
         levels = np.clip(np.rint(divided), low, high).astype(np.int64)
-        if self.borders is not None:
-            given = next(self.borders).astype(np.int64)
-            self.differing.append(int((given != levels).sum()))
-            levels = given
         return Levels(levels, float(scale), low, high)
 
 
@@ -191,7 +194,7 @@ def _level(limit: float, scale: float, low: int, high: int) -> int:
 def _sum(name: str, arguments: tuple[Any, ...]) -> Sum | None:
     """The accumulator of an operator; None for a form that the NPU does not run."""
     source = arguments[0]
-    if name in ("conv2d", "linear"):
+    if name in _WEIGHTED:
         weight = arguments[1]
         if not isinstance(weight, Levels):
             return None

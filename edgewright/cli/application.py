@@ -57,6 +57,7 @@ def build() -> typer.Typer:
             application.command(command.name, help=_help(command))(command.function)
             continue
         group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_help(command))
+        group.callback()(command.function)
         for name, function in command.commands.items():
             group.command(name)(function)
         application.add_typer(group, name=command.name)

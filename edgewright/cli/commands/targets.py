@@ -28,6 +28,14 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The target.", autocom
 
 def command() -> None:
     """Show the devices and their capability maps, and prove a map against its toolchain."""
+    from contextlib import suppress
+
+    from edgewright.engine.workspace import Workspace
+    from edgewright.errors import ConfigError
+
+    # A workspace may have target files of its own, but these commands work outside of one too.
+    with suppress(ConfigError):
+        Workspace.find()
 
 
 def list_targets() -> None:

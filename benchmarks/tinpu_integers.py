@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             model, scheme = CASES[case]
             seeds = range(options.seeds) if model == "random" else (0,)
             for seed in seeds:
-                subject = (_random(seed, options.inputs) if model == "random"
+                subject = (random_subject(seed, options.inputs) if model == "random"
                            else _shipped(model, Path(scratch), options.inputs, options.test))
                 row = compare(case, subject, GqScheme.model_validate(SCHEMES[scheme]))
                 print(row, flush=True)
@@ -206,7 +206,8 @@ def _score(runner: Callable[[NDArray[Any]], NDArray[Any]], subject: Subject) -> 
     return float((found == subject.labels[: len(found)]).mean() * 100)
 
 
-def _random(seed: int, count: int) -> Subject:
+def random_subject(seed: int, count: int) -> Subject:
+    """A random network, optimized for the device, and `count` random images."""
     generator = np.random.default_rng(seed)
     images = generator.normal(size=(max(count, 64), 1, 16, 16)).astype(np.float32)
     program = ir.export(Random(seed).eval(), [((1, 16, 16), torch.float32)])

@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := 1
 
 TARGETS := $(basename $(notdir $(wildcard edgewright/targets/*.yaml)))
-BENCHMARKS := fresh models reproduce caching clone kills prefect targets swap \
+BENCHMARKS := fresh models reproduce caching clone kills prefect targets tinpu swap \
 	aq aq-block aq-memory aq-resume aq-activations aq-foreign
 
 .PHONY: demo test lint setup clean $(addprefix bench-,$(BENCHMARKS))
@@ -61,6 +61,8 @@ bench-aq-foreign: $(INSTALLED) # a GPTQ checkpoint that gptqmodel wrote, compile
 	@python -m benchmarks.aq.foreign
 bench-swap: $(INSTALLED)       # the language model through every algorithm by editing one field
 	@python -m benchmarks.swap
+bench-tinpu: $(INSTALLED)      # tinpu's integer ONNX against int64 arithmetic on 1,000 inputs, bit for bit; top-1 of the ResNets
+	@python -m benchmarks.tinpu_integers
 bench-targets: $(INSTALLED)    # every line of every capability map against its toolchain
 	@failed=0; for name in $(TARGETS); do edgewright targets probe $$name || failed=4; done; exit $$failed
 

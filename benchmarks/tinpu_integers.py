@@ -3,14 +3,14 @@
     python -m benchmarks.tinpu_integers
     python -m benchmarks.tinpu_integers --only random-2 --inputs 50 --test 0
 
-ResNet-8 and ResNet-20 run on 500 calibration and 500 test images, random networks of the device's kinds of layer (first,
-depthwise, pointwise, generic convolution, pools, fully connected; a residual sum and a convolution in groups on the CPU) on
-random images. Each is quantized as the pipeline does. The other side is `edgewright/targets/adapters/_tinpu_reference.py`,
-int64 arithmetic on the Program's own nodes; float convolutions on the CPU are taken over from ONNX Runtime, for the last
-bits of their sums depend on its order of summation.
+ResNet-8 and ResNet-20 run on 500 calibration and 500 test images, random networks of the device's kinds of layer
+(first, depthwise, pointwise and generic convolution, pools, fully connected; a residual sum and a convolution in groups
+on the CPU) on random images. Each is quantized as the pipeline does. The other side is
+`edgewright/targets/adapters/_tinpu_reference.py`, int64 arithmetic on the Program's own nodes; float convolutions on
+the CPU are taken over from ONNX Runtime, for the last bits of their sums depend on its order of summation.
 
-The exit code is 1 where a bit of an output differs. The table also says how far the integer model is from the QDQ Program in
-float, in steps of the output, and what it scores.
+The exit code is 1 where a bit of an output differs. The table also says how far the integer model is from the QDQ
+Program in float, in steps of the output, and what it scores.
 """
 
 import argparse
@@ -48,7 +48,8 @@ SCHEMES: Mapping[str, Mapping[str, Any]] = {
     "w2a8": {"weights": {"bits": 2}, "activations": _SYMMETRIC},
 }  # fmt: skip
 CASES: Mapping[str, tuple[str, str]] = {
-    **{f"{name}-{scheme}": (f"{name}_cifar10", scheme) for name in ("resnet8", "resnet20") for scheme in ("w8a8", "w4a8")},
+    **{f"{name}-{scheme}": (f"{name}_cifar10", scheme)
+       for name in ("resnet8", "resnet20") for scheme in ("w8a8", "w4a8")},
     **{f"random-{scheme[1]}": ("random", scheme) for scheme in SCHEMES},
 }
 """Name of a case: model (`random` is a network of each seed) and scheme."""

@@ -214,7 +214,8 @@ def tensor_encoding(
         name=group.name, scope=ir.scope(first), operator=operator, bits=8 if group.grid.bits == 8 else 16,
         dtype="int8" if group.grid.dtype == "int8" else "int16", symmetric=group.grid.symmetric,
         power_of_two=group.grid.power_of_two, unsigned=group.grid.unsigned, scale=parameters.scale,
-        zero_point=parameters.zero_point, min=low, max=high, method=method, shared_by=tuple(names[member] for member in group.members[1:]),
+        zero_point=parameters.zero_point, min=low, max=high, method=method,
+        shared_by=tuple(names[member] for member in group.members[1:]),
     )  # fmt: skip
 
 

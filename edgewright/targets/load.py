@@ -55,7 +55,7 @@ def load(name: str) -> Target:
 
 
 def read(file: Path, families: Path) -> Target:
-    """The target of one YAML file; `extends: NAME` in it starts from `families/NAME.yaml`, or from the target NAME that ships.
+    """The target of one YAML file, which `extends: NAME` starts from `families/NAME.yaml` or a target that ships.
 
     Either may extend another. A mapping of the file is merged into theirs, key by key; null removes their key.
 

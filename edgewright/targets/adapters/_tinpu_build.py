@@ -1,8 +1,8 @@
 """Nodes of the layers of the NPU: a product or sum of integers, then add, multiply, shift right, floor, clip.
 
-Integers are float32 tensors here, as in the ONNX that TI's compiler reads. Up to 2^24 float32 holds every integer, in any
-order of summation, so ONNX Runtime's float convolutions compute them bit for bit, several times faster than its integer
-ones. What could grow larger is bounded beforehand, summed in parts, and followed in float64.
+Integers are float32 tensors here, as in the ONNX that TI's compiler reads. Up to 2^24 float32 holds every integer, in
+any order of summation, so ONNX Runtime's float convolutions compute them bit for bit, several times faster than its
+integer ones. What could grow larger is bounded beforehand, summed in parts, and followed in float64.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,9 +1,9 @@
 """A layer of the NPU: integers that follow a convolution, a matrix product or a sum.
 
-y = clip(floor((accumulator + bias) * multiplier / 2^shift), low, high), as the user guide of TI's Neural Network Compiler
-for MCUs writes it (section "Layer Patterns Supported on the NPU": Add, Mul, Div (2^n), Floor, Clip): the bias has 24 bits
-with 8-bit weights and 16 with 2- and 4-bit ones, the multiplier is 1 with 8-bit weights and has 8 bits without a sign with
-fewer, the shift has 5 bits. Half an output step in the bias makes the floor a rounding to nearest.
+y = clip(floor((accumulator + bias) * multiplier / 2^shift), low, high), as the user guide of TI's Neural Network
+Compiler for MCUs writes it (section "Layer Patterns Supported on the NPU": Add, Mul, Div (2^n), Floor, Clip). The bias
+has 24 bits with 8-bit weights and 16 with 2- and 4-bit ones, the multiplier is 1 with 8-bit weights and has 8 bits
+without a sign with fewer, the shift has 5 bits. Half an output step in the bias makes the floor a rounding to nearest.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From a QDQ graph to the same graph in integers: layers where the NPU runs an operator, float on the CPU for the rest."""
+"""From a QDQ graph to one in integers: layers where the NPU runs an operator, float on the CPU for the rest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

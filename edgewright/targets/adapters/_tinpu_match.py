@@ -96,7 +96,8 @@ def match(quantize: Node, known: Collection[Node], target: Target) -> Layer:
     read, written = border_of(restored), border_of(quantize)
     for border in (read, written):
         if not border.is_stored:
-            raise NoLayer(f"levels {border.low} to {border.high} are no integers of 8 bits; activations must be symmetric")
+            found = f"{border.low} to {border.high}"
+            raise NoLayer(f"levels {found} are no integers of 8 bits; activations must be symmetric")
     return Layer(node, None if tail is node else tail, cast(Node, source), quantize, read, written)
 
 

@@ -1,11 +1,11 @@
-"""What a QDQ Program means on the NPU: its own nodes, interpreted with int64 arithmetic. Only tests and benchmarks use it.
+"""What a QDQ Program means on the NPU: its own nodes, interpreted with int64 arithmetic, for tests and benchmarks.
 
 A quantized tensor is its levels, integer - zero point. A convolution, linear or average pool of levels is an int64 sum,
 which the quantize operator behind it turns into levels again:
 
     level = clip(((sum + bias) * multiplier) >> shift, low, high)
 
-with, for s = input scale x weight scale (or input scale / values averaged) and t = output scale, both of float32 values:
+with, for s = input scale x weight scale (or input scale / values averaged) and t = output scale, of float32 values:
 multiplier / 2^shift is s / t, exactly (multiplier 1) for 8-bit weights, else the nearest with an 8-bit multiplier;
 bias = round(b / s + 2^(shift - 1) / multiplier), half to even, where nothing is added for a shift of 0. A channel whose
 weights are all zero has s = t. Everything else runs in float32, one operator at a time, on what its levels stand for.
@@ -79,7 +79,7 @@ def run(
         target: the capability map.
         inputs: one batch, an array an input.
         products: results of the convolutions and linears that run in float, in program order, as another runtime
-            computed them: the last bits of such a sum depend on its order. They replace the own ones. None: nothing does.
+            computed them: the last bits of such a sum depend on its order. They replace the own ones.
     """
     interpreter = _Reference(program, target, products)
     with torch.no_grad():
@@ -144,7 +144,7 @@ class _Reference(Interpreter):
         return bool(float(scale) == source.scale) and qmin - zero_point == source.low
 
     def _moved(self, node: Node, arguments: tuple[Any, ...]) -> Levels:
-        source = arguments[0]
+        source: Levels = arguments[0]
         # Small integers are exact in float64, for which torch has every operator.
         moved = _called(node, [torch.from_numpy(source.levels.astype(np.float64)), *arguments[1:]])
         return replace(source, levels=moved.numpy().astype(np.int64), is_moved=True)
@@ -244,7 +244,8 @@ def _windows(levels: Integers, kernel: Any, stride: Any, padding: Any, dilation:
     (top, left), (down, right) = padding, stride
     padded = np.pad(levels, ((0, 0), (0, 0), (top, top), (left, left)))
     reach = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
-    found = sliding_window_view(padded, reach, axis=(2, 3))
+    # The stub knows a single axis.
+    found: Integers = cast(Any, sliding_window_view)(padded, reach, axis=(2, 3))
     return found[:, :, ::down, ::right, :: dilation[0], :: dilation[1]]
 
 
@@ -279,9 +280,10 @@ def _dequantized(name: str, arguments: tuple[Any, ...]) -> Levels:
 
 
 def _clipped(name: str, arguments: tuple[Any, ...]) -> Sum:
+    found: Sum = arguments[0]
     ends = {"relu": (0.0, None), "hardtanh": (-1.0, 1.0), "clamp": (None, None)}[name]
-    low, high = (*arguments[1:], *ends[len(arguments) - 1 :])
-    return replace(arguments[0], low=-np.inf if low is None else low, high=np.inf if high is None else high)
+    low, high = [*arguments[1:], *ends[len(arguments) - 1 :]]
+    return replace(found, low=-np.inf if low is None else low, high=np.inf if high is None else high)
 
 
 def _called(node: Node, arguments: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The integer ONNX of tinpu: bit-equal to the int64 semantics of the Program, and nothing in it but the device's layers."""
+"""The integer ONNX of tinpu: the bits of the Program's int64 semantics, in layers as the device has them."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ from edgewright import gq, ir, targets
 from edgewright.config import GqScheme
 from edgewright.datasets import Sample
 from edgewright.errors import InputError
-from edgewright.files import read_json, write_json
+from edgewright.files import read_json
 from edgewright.targets.adapters import _tinpu_reference, tinpu
 from tests.support import ROOT
 
@@ -73,7 +73,9 @@ def constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     return {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
 
 
-@pytest.mark.parametrize(("scheme", "seed"), [("w8a8", 0), ("w8a8", 1), ("w4a8", 1), ("w4a8", 2), ("w2a8", 0), ("w2a8", 2)])
+@pytest.mark.parametrize(
+    ("scheme", "seed"), [("w8a8", 0), ("w8a8", 1), ("w4a8", 1), ("w4a8", 2), ("w2a8", 0), ("w2a8", 2)]
+)
 def test_bits_are_those_of_the_integer_semantics(scheme: str, seed: int) -> None:
     row = compare(scheme, random_subject(seed, 50), GqScheme.model_validate(SCHEMES[scheme]))
     assert (row.outputs, row.different) == (500, 0)
@@ -83,12 +85,13 @@ def test_bits_are_those_of_the_integer_semantics(scheme: str, seed: int) -> None
 
 @pytest.mark.parametrize("name", ["bias", "multiplier", "shift"])
 def test_another_integer_anywhere_would_be_seen(artifact, name: str, tmp_path: Path) -> None:
-    scheme, program, model, _ = artifact
+    _, program, model, _ = artifact
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     (item,) = [item for item in changed.graph.initializer if item.name.startswith(f"fc.{name}")]
     values = numpy_helper.to_array(item)
-    step = {"bias": 0.5 / constants(model)[next(n for n in constants(model) if n.startswith("fc.shift"))], "multiplier": 1}
+    (shift,) = (value for key, value in constants(model).items() if key.startswith("fc.shift"))
+    step = {"bias": 0.5 / shift, "multiplier": 1}
     other = values * 0.5 if name == "shift" else values + step[name]
     item.CopyFrom(numpy_helper.from_array(other.astype(values.dtype), item.name))
     onnx.save(changed, tmp_path / "model.onnx")
@@ -119,8 +122,8 @@ def test_every_layer_is_the_sequence_of_the_device(artifact) -> None:
 
 def test_tensors_between_the_borders_hold_integers(artifact, tmp_path: Path) -> None:
     _, _, model, _ = artifact
-    nodes = [node for node in model.graph.node if node.op_type in ("Clip", "Conv", "MatMul", "MaxPool", "ReduceSum", "Floor")]
-    names = [node.output[0] for node in nodes]
+    kinds = ("Clip", "Conv", "MatMul", "MaxPool", "ReduceSum", "Floor")
+    names = [node.output[0] for node in model.graph.node if node.op_type in kinds]
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     changed.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
@@ -176,7 +179,9 @@ def test_what_the_map_lacks_runs_on_the_cpu_with_its_reason(tmp_path: Path) -> N
 class Wide(nn.Module):
     """A linear of integer weights in QDQ form: its sums can have any number of bits."""
 
-    def __init__(self, integers: Tensor, bias: float, ends: tuple[int, int] = (-127, 127), output: float = 64.0) -> None:
+    def __init__(
+        self, integers: Tensor, bias: float, ends: tuple[int, int] = (-127, 127), output: float = 64.0
+    ) -> None:
         super().__init__()
         self.register_buffer("weight", integers.to(torch.int8))
         self.register_buffer("scale", torch.full((len(integers),), 2.0**-6))
@@ -244,7 +249,7 @@ def test_gq_chooses_scales_whose_bias_fits(scheme: str, tmp_path: Path) -> None:
 
 
 def test_equal_bytes_and_a_runnable_example(artifact, tmp_path: Path) -> None:
-    scheme, program, _, folder = artifact
+    _, program, _, folder = artifact
     compiled(program, tmp_path / "again", images(4))
     for name in ("model.onnx", "manifest.json", "example.py"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
@@ -274,4 +279,3 @@ def test_kernels_are_named_by_their_modules(artifact) -> None:
     *_, folder = artifact
     times = tinpu.operator_times(folder, (images(4),), threads=1, runs=2)
     assert {item["scope"] for item in times} >= {"first", "depthwise", "pointwise", "fc"}
-    write_json(folder.parent / "times.json", times)

@@ -97,7 +97,8 @@ def test_a_change_of_it_makes_the_plan_stale(workspace: Workspace) -> None:
 def test_a_name_that_ships_is_refused(workspace: Workspace) -> None:
     (workspace.root / "targets/xnnpack.yaml").write_text(BOARD)
     Workspace(workspace.root)
-    with pytest.raises(ConfigError, match=r"targets/xnnpack.yaml: a target 'xnnpack' ships; give the file another name"):
+    message = r"targets/xnnpack.yaml: a target 'xnnpack' ships; give the file another name"
+    with pytest.raises(ConfigError, match=message):
         targets.load("xnnpack")
 
 

@@ -102,7 +102,8 @@ def test_profile_of_an_estimated_target(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_profile_of_a_device_that_another_runtime_stands_in_for(built: Callable[[str, int], Path]) -> None:
     target = targets.load("onnxruntime").model_copy(update={"stand_in": True})
-    found = measure(built("onnxruntime", 32), None, target, (np.ones((1, 64), np.float32),), threads=1, runs=3, warmup=1)
+    inputs = (np.ones((1, 64), np.float32),)
+    found = measure(built("onnxruntime", 32), None, target, inputs, threads=1, runs=3, warmup=1)
     assert set(found) == KEYS | {"stand_in"}
     assert found["latency_ms"] == found["memory_bytes"] == {"compiled": None, "float": None}
     assert found["operators"] == []

@@ -27,6 +27,8 @@ SAMPLE = [
     ("ethos-u55-32", "exp", "a16-table", ""),
     # A symmetric output has integers below zero: the relu must not be taken for its clamp.
     ("ethos-u55-128", "conv2d", "w8a16", "relu"),
+    ("tinpu", "conv2d", "w2a8", ""),
+    ("tinpu", "max_pool2d", "a8", ""),
 ]
 
 

@@ -282,7 +282,8 @@ def _dequantized(name: str, arguments: tuple[Any, ...]) -> Levels:
 def _clipped(name: str, arguments: tuple[Any, ...]) -> Sum:
     found: Sum = arguments[0]
     ends = {"relu": (0.0, None), "hardtanh": (-1.0, 1.0), "clamp": (None, None)}[name]
-    low, high = [*arguments[1:], *ends[len(arguments) - 1 :]]
+    limits: list[float | None] = [*arguments[1:], *ends[len(arguments) - 1 :]]
+    low, high = limits
     return replace(found, low=-np.inf if low is None else low, high=np.inf if high is None else high)
 
 

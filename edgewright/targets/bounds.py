@@ -51,7 +51,8 @@ def _arguments(node: Node) -> dict[str, Any]:
     """Arguments of a call by name, defaults among them."""
     declared = cast(OpOverload, node.target)._schema.arguments
     given = {item.name: value for item, value in zip(declared, node.args, strict=False)}
-    return {item.name: item.default_value for item in declared} | given | node.kwargs
+    found: dict[str, Any] = {item.name: item.default_value for item in declared} | given | node.kwargs
+    return found
 
 
 def _sizes(value: Any) -> tuple[int, ...]:

@@ -6,7 +6,8 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := 1
 
-BENCHMARKS := fresh models reproduce caching clone kills prefect targets swap \
+TARGETS := $(basename $(notdir $(wildcard edgewright/targets/*.yaml)))
+BENCHMARKS := fresh models reproduce caching clone kills prefect targets tinpu swap \
 	aq aq-block aq-memory aq-resume aq-activations aq-foreign gq-memory
 
 .PHONY: demo test lint setup clean $(addprefix bench-,$(BENCHMARKS))
@@ -62,8 +63,10 @@ bench-gq-memory: $(INSTALLED)  # peak memory against the number of calibration s
 	@python -m benchmarks.calibration_memory
 bench-swap: $(INSTALLED)       # the language model through every algorithm by editing one field
 	@python -m benchmarks.swap
+bench-tinpu: $(INSTALLED)      # tinpu's integer ONNX against int64 arithmetic on 1,000 inputs, bit for bit; top-1 of the ResNets
+	@python -m benchmarks.tinpu_integers
 bench-targets: $(INSTALLED)    # every line of every capability map against its toolchain
-	@python -m benchmarks.probe_targets
+	@failed=0; for name in $(TARGETS); do edgewright targets probe $$name || failed=4; done; exit $$failed
 
 clean:
 	rm -rf $(VENV) .edgewright

@@ -28,6 +28,12 @@ class BudgetError(EdgewrightError):
     exit_code = 4
 
 
+class ContradictionError(EdgewrightError):
+    """A line of a capability map is not what the toolchain does; the other lines were tried."""
+
+    exit_code = 4
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message that is not blank, or the name of its type where there is none."""
     lines = (line.strip() for line in str(error).splitlines())

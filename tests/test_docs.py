@@ -64,7 +64,7 @@ def test_every_budget_is_documented():
 
 def test_the_target_example_is_a_target(tmp_path):
     text = blocks("docs/targets.md", "yaml")[0]
-    assert yaml.safe_load(text)["extends"] == "ethos-u"
+    assert yaml.safe_load(text)["extends"] == "ethos-u85"
     (tmp_path / "example.yaml").write_text(text)
     target = targets.read(tmp_path / "example.yaml", ROOT / "edgewright/targets/families")
     assert target.supports("conv2d")

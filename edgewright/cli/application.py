@@ -2,9 +2,10 @@
 
 A command's module exposes `command`, a function whose docstring is the help, and `EXAMPLES`, pairs of
 a command line and what it does; both are imported at once, so what they need in turn is imported inside.
+A command of several exposes them as `COMMANDS`, functions by name.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,23 +15,24 @@ from edgewright import registry
 
 PACKAGE = "edgewright.cli.commands"
 _UNWRAPPED = "\b"
-_ORDER = ("init", "validate", "plan", "run", "report", "probe", "push", "pull", "prune", "verify")
+_ORDER = ("init", "validate", "plan", "run", "report", "probe", "push", "pull", "prune", "verify", "targets")
 _HELP = """Make a trained PyTorch model fit an edge device.
 
 params.yaml says which models, algorithms and targets; `edgewright run` builds what is not built yet.
 
 Exit codes: 0 done, 1 a bug of ours, 2 the configuration is wrong, 3 the data or the model is wrong,
-4 a variant failed or missed its budget while the others finished.
+4 a variant failed or missed its budget, or a capability map is wrong, while the rest finished.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: its name, the function behind it, and its examples (line, what it does)."""
+    """A command: its name, the function behind it, its examples (line, what it does), and its own commands."""
 
     name: str
     function: Callable[..., Any]
     examples: Sequence[tuple[str, str]]
+    commands: Mapping[str, Callable[..., Any]]
 
 
 def commands() -> tuple[Command, ...]:
@@ -38,7 +40,7 @@ def commands() -> tuple[Command, ...]:
     found = []
     for name in registry.names(PACKAGE):
         module = registry.load(PACKAGE, name)
-        found.append(Command(name, module.command, module.EXAMPLES))
+        found.append(Command(name, module.command, module.EXAMPLES, getattr(module, "COMMANDS", {})))
     return tuple(sorted(found, key=lambda command: (_rank(command.name), command.name)))
 
 
@@ -50,7 +52,14 @@ def build() -> typer.Typer:
     )
     application.callback()(_options)
     for command in commands():
-        application.command(command.name, help=_help(command))(command.function)
+        if not command.commands:
+            application.command(command.name, help=_help(command))(command.function)
+            continue
+        group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_help(command))
+        group.callback()(command.function)
+        for name, function in command.commands.items():
+            group.command(name)(function)
+        application.add_typer(group, name=command.name)
     return application
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgewright import config
+from edgewright import config, targets
 from edgewright.errors import ConfigError
 from edgewright.files import read_json
 
@@ -14,6 +14,10 @@ STAGES = ("model", "holdout", "calibration", "aq", "ir", "go", "gq", "compile", 
 
 SEPARATOR = "--"
 """Joins names to keys; names may not contain it."""
+
+
+TARGETS = "targets"
+"""Folder of a workspace with target files of its own."""
 
 
 def instance(stage: str, key: str | None) -> str:
@@ -33,9 +37,12 @@ def instances(variant: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A workspace by its root folder (absolute)."""
+    """A workspace by its root folder (absolute); its own targets are found by name from now on."""
 
     root: Path
+
+    def __post_init__(self) -> None:
+        targets.look_in(self.root / TARGETS)
 
     @classmethod
     def find(cls, start: Path | None = None) -> "Workspace":

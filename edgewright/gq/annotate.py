@@ -21,6 +21,7 @@ from edgewright.gq.operators import (
 from edgewright.gq.scheme import ModuleScheme, Resolved
 from edgewright.ir.nodes import is_quantization
 from edgewright.targets import Kernel, Operator, Target, find_kernel
+from edgewright.targets.bounds import refusal
 
 _PADDINGS = ("pad", "constant_pad_nd")
 
@@ -140,6 +141,8 @@ def _choose(module: GraphModule, node: Node, target: Target, wanted: ModuleSchem
     kernel = find_kernel(operator, wanted.weights if weighted else None, wanted.activations)
     if kernel is None:
         return LeftFloat(node, f"{target.name} has no kernel for it with {wanted}")
+    if (reason := refusal(operator.bounds, node)) is not None:
+        return LeftFloat(node, f"{target.name} has no kernel for it: {reason}")
     if weighted and (reason := _weight_refusal(module, node, wanted)) is not None:
         return LeftFloat(node, reason)
     sources = activations_of(module, node)

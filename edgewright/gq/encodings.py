@@ -43,6 +43,7 @@ class TensorEncoding(_Entry):
     dtype: Literal["int8", "int16"]
     symmetric: bool
     power_of_two: bool = False
+    unsigned: bool = False
     scale: float = Field(ge=_TINY, le=_HUGE)
     zero_point: int
     min: float
@@ -56,8 +57,9 @@ class TensorEncoding(_Entry):
         half = 1 << (self.bits - 1)
         if not -half <= self.zero_point < half:
             raise ValueError(f"zero_point {self.zero_point} is outside of {-half}..{half - 1}")
-        if self.symmetric and self.zero_point:
-            raise ValueError(f"zero_point {self.zero_point} must be 0, because the tensor is symmetric")
+        if self.symmetric and self.zero_point and not (self.unsigned and self.zero_point == -half):
+            allowed = f"0 or {-half}" if self.unsigned else "0"
+            raise ValueError(f"zero_point {self.zero_point} must be {allowed}, because the tensor is symmetric")
         if self.power_of_two and math.frexp(self.scale)[0] != _POWER_OF_TWO_MANTISSA:
             raise ValueError(f"scale {self.scale:g} must be a power of two")
         return self
@@ -162,18 +164,17 @@ class Overrides:
             if name not in known:
                 raise ConfigError(f"{self._where}: no quantized tensor '{name}'{nearest(name, known)}")
             grid = known[name].grid
-            if ActivationGrid(item.bits, item.symmetric, item.power_of_two) != grid:
+            listed = ActivationGrid(item.bits, item.symmetric, item.power_of_two, item.unsigned)
+            if listed != grid:
                 raise ConfigError(
-                    f"{self._where}: '{name}' has {item.bits} bits, symmetric {item.symmetric}, power_of_two "
-                    f"{item.power_of_two}; the scheme gives it {grid.bits} bits, symmetric {grid.symmetric}, "
-                    f"power_of_two {grid.power_of_two}"
+                    f"{self._where}: '{name}' has {_described(listed)}; the scheme gives it {_described(grid)}"
                 )
         for name, entry in self._weights.items():
             if name not in weights:
                 raise ConfigError(f"{self._where}: no quantized weight of a module '{name}'{nearest(name, weights)}")
-            listed = WeightScheme.model_construct(**{key: getattr(entry, key) for key in WeightScheme.model_fields})
-            if listed != weights[name]:
-                raise ConfigError(f"{self._where}: '{name}' has {listed}; the scheme gives it {weights[name]}")
+            wanted = WeightScheme.model_construct(**{key: getattr(entry, key) for key in WeightScheme.model_fields})
+            if wanted != weights[name]:
+                raise ConfigError(f"{self._where}: '{name}' has {wanted}; the scheme gives it {weights[name]}")
 
     def parameters(self, name: str) -> Parameters | None:
         """Parameters of a group of tensors, or None where the file does not list it."""
@@ -199,6 +200,11 @@ class Overrides:
         return torch.tensor(item.scales, dtype=torch.float32)
 
 
+def _described(grid: ActivationGrid) -> str:
+    unsigned = ", unsigned" if grid.unsigned else ""
+    return f"{grid.bits} bits, symmetric {grid.symmetric}, power_of_two {grid.power_of_two}{unsigned}"
+
+
 def tensor_encoding(
     group: Group, parameters: Parameters, method: str, clipped: float, names: Mapping[Any, str]
 ) -> TensorEncoding:
@@ -209,8 +215,8 @@ def tensor_encoding(
     return TensorEncoding(
         name=group.name, scope=ir.scope(first), operator=operator, bits=8 if group.grid.bits == 8 else 16,
         dtype="int8" if group.grid.dtype == "int8" else "int16", symmetric=group.grid.symmetric,
-        power_of_two=group.grid.power_of_two, scale=parameters.scale, zero_point=parameters.zero_point,
-        min=low, max=high, method=method, clipped=clipped,
+        power_of_two=group.grid.power_of_two, unsigned=group.grid.unsigned, scale=parameters.scale,
+        zero_point=parameters.zero_point, min=low, max=high, method=method, clipped=clipped,
         shared_by=tuple(names[member] for member in group.members[1:]),
     )  # fmt: skip
 

@@ -70,7 +70,8 @@ def solve(annotation: Annotation, names: Mapping[Node, str]) -> tuple[Group, ...
 def grid_of(plan: Quantized) -> ActivationGrid:
     """The grid of the activations that an operator reads and writes."""
     assert plan.scheme.activations is not None
-    return ActivationGrid.of(plan.scheme.activations)
+    assert plan.kernel.activations is not None
+    return ActivationGrid.of(plan.scheme.activations, plan.kernel.activations.unsigned)
 
 
 def parameters_by_tensor(groups: Iterable[Group]) -> dict[QuantizedTensor, Group]:

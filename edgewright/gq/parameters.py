@@ -30,17 +30,19 @@ class Parameters:
 class ActivationGrid:
     """Signed integers of `bits` bits (8 or 16); a symmetric grid has the zero point 0.
 
-    `power_of_two` restricts the scale to powers of two, so that a change of scale is a shift.
+    `power_of_two` restricts the scale to powers of two, so that a change of scale is a shift. `unsigned` gives a
+    symmetric grid's tensors without negative values the zero point `qmin`: a device with unsigned integers has 0 there.
     """
 
     bits: int
     symmetric: bool
     power_of_two: bool = False
+    unsigned: bool = False
 
     @staticmethod
-    def of(scheme: ActivationScheme) -> "ActivationGrid":
-        """The grid that a scheme asks for."""
-        return ActivationGrid(scheme.bits, scheme.symmetric, scheme.power_of_two)
+    def of(scheme: ActivationScheme, unsigned: bool = False) -> "ActivationGrid":
+        """The grid that a scheme asks for, on a device whose symmetric kernels take unsigned integers or do not."""
+        return ActivationGrid(scheme.bits, scheme.symmetric, scheme.power_of_two, unsigned and scheme.symmetric)
 
     def __str__(self) -> str:
         return f"{self.dtype}{' symmetric' * self.symmetric}{' power-of-two' * self.power_of_two}"
@@ -69,10 +71,11 @@ class ActivationGrid:
         low, high = min(low, 0.0), max(high, 0.0)
         if low == high:
             return Parameters(1.0, 0 if self.symmetric else self.qmin)
-        width = max(-low, high) / self.qmax if self.symmetric else high / self._steps - low / self._steps
+        signed = self.symmetric and not (self.unsigned and low == 0.0)
+        width = max(-low, high) / self.qmax if signed else high / self._steps - low / self._steps
         width = max(width, _SMALLEST_SCALE)
         scale = 2.0 ** math.ceil(math.log2(width)) if self.power_of_two else float(np.float32(width))
-        if self.symmetric:
+        if signed:
             return Parameters(scale, 0)
         zero_point = round(self.qmin - low / scale)
         return Parameters(scale, min(max(zero_point, self.qmin), self.qmax))

@@ -15,8 +15,8 @@ from edgewright.gq.parameters import Parameters
 from edgewright.rounding import Grid, QuantizedWeight, check, clipped, min_max, quantize
 
 _WIDE_BITS = 8
-_ACCUMULATOR = 2.0**30
-_SMALLEST_REQUANTIZATION = 2.0**-30
+_BIAS_BITS = {"int16": 16, "int24": 24}
+_DEFAULT_BIAS_BITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +146,19 @@ def _floor(
 ) -> torch.Tensor:
     """The smallest scale of each row that integer arithmetic can represent.
 
-    The bias counts in steps of input scale x weight scale in 32 bits, and the accumulator is multiplied by
-    input scale x weight scale / output scale. Both leave the range for a channel whose weights are almost zero.
+    The bias counts in steps of input scale x weight scale in the kernel's bits, and the accumulator is multiplied by
+    input scale x weight scale / output scale. Both leave the range for a channel whose weights are almost zero. A bias
+    of b bits takes half of its range, and leaves a quarter for half an output step, which rounds where a device floors.
     """
     read, written = border
-    floor = torch.full_like(scales, written.scale / read.scale * _SMALLEST_REQUANTIZATION)
+    bits = _BIAS_BITS.get(plan.kernel.bias, _DEFAULT_BIAS_BITS)
+    floor = torch.full_like(scales, written.scale / read.scale * 2.0 ** -(bits - 2))
     bias = bias_of(plan.node)
     if bias is None or bias.op != "get_attr":
         return floor
     largest = ir.tensor_of(module, bias).abs().to(scales.dtype)
     largest = largest.max().reshape(1) if len(scales) == 1 else largest
-    return torch.maximum(floor, largest.unsqueeze(-1) / (read.scale * _ACCUMULATOR))
+    return torch.maximum(floor, largest.unsqueeze(-1) / (read.scale * 2.0 ** (bits - 2)))
 
 
 def _zero_points(matrix: torch.Tensor, grid: Grid, scale: torch.Tensor) -> torch.Tensor:

@@ -38,7 +38,9 @@ def measure(
 
     Returns:
         The fields of profile.json. On an estimated target nothing runs: cycles, bytes and latency are its
-        compiler's internal estimates, and `threads`, `runs` and `host` are null.
+        compiler's internal estimates, and `threads`, `runs` and `host` are null. Where another runtime stands in for
+        the device, latency, memory and operators are null or empty, and `stand_in` holds that runtime's: latency_ms
+        and operators.
     """
     adapter = targets.adapter(target)
     name, package = adapter.SOURCE
@@ -55,10 +57,11 @@ def measure(
             warmup=warmup,
         )
         operators = adapter.operator_times(folder, inputs, threads=threads, runs=runs)
-        memory = {
-            "compiled": peak_memory(folder, target, inputs, threads=threads),
-            "float": peak_memory(float_folder, target, inputs, threads=threads) if float_folder else None,
-        }
+        measured = (folder, float_folder) if not target.stand_in else (None, None)
+        peaks = [peak_memory(item, target, inputs, threads=threads) if item else None for item in measured]
+        memory = dict(zip(("compiled", "float"), peaks, strict=True))
+    if target.stand_in:
+        return _without_device(asdict(compiled), operators, source, threads, runs)
     return {
         "schema": _SCHEMA,
         "estimate": False,
@@ -72,6 +75,27 @@ def measure(
         "sram_bytes": None,
         "flash_bytes": None,
         "operators": operators,
+    }
+
+
+def _without_device(
+    latency: dict[str, float], operators: list[dict[str, str | float]], source: str, threads: int, runs: int
+) -> dict[str, Any]:
+    """Nothing is known of the device: the runtime that stands in for it says what it took itself, in its own place."""
+    return {
+        "schema": _SCHEMA,
+        "estimate": False,
+        "source": f"the device's is not known; {source} executes the artifact here in {latency['median']:.2f} ms",
+        "threads": threads,
+        "runs": runs,
+        "host": describe(),
+        "latency_ms": {"compiled": None, "float": None},
+        "memory_bytes": {"compiled": None, "float": None},
+        "cycles": None,
+        "sram_bytes": None,
+        "flash_bytes": None,
+        "operators": [],
+        "stand_in": {"latency_ms": latency, "operators": operators},
     }
 
 

@@ -30,9 +30,12 @@ def peak_memory(folder: Path, target: targets.Target, inputs: tuple[NDArray[Any]
     with tempfile.TemporaryDirectory() as name:
         arrays = Path(name) / "inputs.npz"
         np.savez(arrays, *inputs)
-        command = [sys.executable, "-m", __name__, str(folder.resolve()), target.name, str(threads), str(arrays)]
+        command = [sys.executable, "-m", __name__, str(folder.resolve()), str(threads), str(arrays)]
         environment = {**os.environ, PARENT: str(os.getpid())}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        described = target.model_dump_json(by_alias=True)
+        done = subprocess.run(
+            command, env=environment, input=described, capture_output=True, text=True, check=False
+        )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise InputError(f"{folder.name}: measuring memory failed: {lines[-1]}")
@@ -47,8 +50,7 @@ def _status(field: str) -> int:
     raise OSError(f"/proc/self/status has no {field}")
 
 
-def _child(folder: Path, name: str, threads: int, arrays: Path) -> int:
-    target = targets.load(name)
+def _child(folder: Path, target: targets.Target, threads: int, arrays: Path) -> int:
     adapter = targets.adapter(target)
     adapter.preload()
     with np.load(arrays) as stored:
@@ -64,4 +66,5 @@ def _child(folder: Path, name: str, threads: int, arrays: Path) -> int:
 
 if __name__ == "__main__":
     die_with_parent()
-    print(_child(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])))
+    given = targets.Target.model_validate_json(sys.stdin.read())
+    print(_child(Path(sys.argv[1]), given, int(sys.argv[2]), Path(sys.argv[3])))

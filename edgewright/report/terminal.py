@@ -108,6 +108,8 @@ def _notes(variant: Variant) -> list[str]:
         notes.append(f"  {failures}")
     if variant.latency_ms.estimate:
         notes.append(f"  ~ latency is an estimate: {variant.latency_ms.source}")
+    elif variant.latency_ms.compiled is None and variant.latency_ms.source:
+        notes.append(f"  latency: {variant.latency_ms.source}")
     if variant.details.synthetic:
         notes.append("  metric and drift on synthetic input: the model has no evaluation data")
     if fewer_samples(variant):

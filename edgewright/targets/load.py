@@ -1,4 +1,4 @@
-"""Targets by name, read from the YAML files of this folder."""
+"""Targets by name, read from the YAML files of this folder and of a workspace's."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -16,10 +16,26 @@ _FOLDER = Path(__file__).parent
 _FAMILIES = "families"
 
 
+_ADDED: list[Path] = []
+"""Files of the workspace that this process works in."""
+
+
+def look_in(folder: Path) -> None:
+    """Find the targets whose YAML files lie in `folder`, beside those that ship: a workspace's own.
+
+    They replace those of the folder that was looked in before.
+    """
+    found = sorted(folder.glob("*.yaml"))
+    if found or _ADDED:
+        _ADDED[:] = found
+        names.cache_clear()
+        load.cache_clear()
+
+
 @cache
 def names() -> tuple[str, ...]:
-    """Names of the targets, sorted: the YAML files beside this module."""
-    return tuple(sorted(file.stem for file in _FOLDER.glob("*.yaml")))
+    """Names of the targets, sorted: the YAML files beside this module, and those of the workspace."""
+    return tuple(sorted({file.stem for file in (*_FOLDER.glob("*.yaml"), *_ADDED)}))
 
 
 @cache
@@ -31,25 +47,22 @@ def load(name: str) -> Target:
     """
     if name not in names():
         raise ConfigError(f"unknown target '{name}'{nearest(name, names())}; known: {', '.join(names())}")
-    return read(_FOLDER / f"{name}.yaml", _FOLDER / _FAMILIES)
+    shipped = _FOLDER / f"{name}.yaml"
+    own = next((file for file in _ADDED if file.stem == name), None)
+    if own is not None and shipped.is_file():
+        raise ConfigError(f"{own.parent.name}/{own.name}: a target '{name}' ships; give the file another name")
+    return read(own or shipped, _FOLDER / _FAMILIES)
 
 
 def read(file: Path, families: Path) -> Target:
-    """The target of one YAML file; `extends: NAME` in it starts from `families/NAME.yaml`.
+    """The target of one YAML file, which `extends: NAME` starts from `families/NAME.yaml` or a target that ships.
 
-    A mapping of the file is merged into the family's, key by key; null removes the family's key.
+    Either may extend another. A mapping of the file is merged into theirs, key by key; null removes their key.
 
     Raises:
         ConfigError: the file cannot be read, or has an unknown or wrong key (file and key).
     """
-    values = _yaml(file)
-    family = values.pop("extends", file.stem)
-    if family != file.stem:
-        base = families / f"{family}.yaml"
-        if not base.is_file():
-            known = sorted(item.stem for item in families.glob("*.yaml"))
-            raise ConfigError(f"{file.name}: extends: no family '{family}'{nearest(str(family), known)}")
-        values = _merged(_yaml(base), values)
+    values = _extended(file, families)
     kernels = values.pop("kernels", {})
     operators = values.get("operators")
     if not isinstance(operators, Mapping) or not isinstance(kernels, Mapping):
@@ -59,6 +72,20 @@ def read(file: Path, families: Path) -> Target:
         return Target.model_validate({**values, "name": file.stem})
     except ValidationError as error:
         raise ConfigError(_line(file, error)) from None
+
+
+def _extended(file: Path, families: Path, below: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The values of a file over those of the family or target that it extends, which may extend another."""
+    values = _yaml(file)
+    name = values.pop("extends", None)
+    if name is None:
+        return values
+    known = {item.stem: item for folder in (families.parent, families) for item in folder.glob("*.yaml")}
+    if name not in known:
+        raise ConfigError(f"{file.name}: extends: no family '{name}'{nearest(str(name), sorted(known))}")
+    if name in below:
+        raise ConfigError(f"{file.name}: extends: '{name}' extends itself through {', '.join(below)}")
+    return _merged(_extended(known[name], families, (*below, str(name))), values)
 
 
 def _yaml(file: Path) -> dict[str, Any]:

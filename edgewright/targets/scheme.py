@@ -54,6 +54,16 @@ def check_scheme(target: Target, scheme: GqScheme, where: str) -> None:
             )
 
 
+def schemes(target: Target) -> dict[str, list[str]]:
+    """Quantized forms with weights that a target has, described, and the operators that have them, by name."""
+    found: dict[str, list[str]] = {}
+    for name, operator in sorted(target.operators.items()):
+        for kernel in operator.quantized:
+            if kernel.weights is not None:
+                found.setdefault(str(kernel), []).append(name)
+    return found
+
+
 def _weights_fit(kernel: KernelWeights | None, scheme: WeightScheme | None) -> bool:
     if kernel is None or scheme is None:
         return kernel is None and scheme is None
@@ -85,9 +95,4 @@ def _operator(weights: WeightScheme | None, activations: ActivationScheme | None
 
 
 def _choices(target: Target) -> str:
-    kernels: dict[str, list[str]] = {}
-    for name, operator in sorted(target.operators.items()):
-        for kernel in operator.quantized:
-            if kernel.weights is not None:
-                kernels.setdefault(str(kernel), []).append(name)
-    return "; ".join(f"{kernel} for {', '.join(ops)}" for kernel, ops in kernels.items())
+    return "; ".join(f"{kernel} for {', '.join(ops)}" for kernel, ops in schemes(target).items())

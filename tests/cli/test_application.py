@@ -33,7 +33,11 @@ def test_every_file_is_a_command_with_help_and_examples():
             assert line.startswith(f"edgewright {command.name}")
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("validate",), ("plan", "--check")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("run", "--help"), ("validate",), ("plan", "--check"), ("targets", "list"),
+     ("targets", "show", "xnnpack"), ("targets", "probe", "--help")],
+)  # fmt: skip
 def test_quick_commands_load_nothing_heavy(fresh: Tiny, arguments):
     code = (
         "import sys\nfrom edgewright.cli import main\n"

@@ -88,3 +88,20 @@ def test_columns_that_no_group_divides_stay_float():
 def test_an_exempt_module_is_float():
     _, found = annotated(small(), "xnnpack", scheme(layers={"conv2": "float"}))
     assert [ir.scope(item.node) for item in found.left_float if item.reason == "float by layers"] == ["conv2"]
+
+
+def test_a_call_out_of_the_bounds_of_its_line_is_left_float_with_the_bound():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.near, self.far = nn.Conv2d(3, 8, 3), nn.AvgPool2d(2), nn.AvgPool2d(4)
+
+        def forward(self, x):
+            return self.far(self.near(self.conv(x)))
+
+    program = program_of(Net(), 3, 34, 34)
+    _, found = annotated(program, "ethos-u55-128")
+    assert [(ir.scope(item.node), item.reason) for item in found.left_float] == [
+        ("far", "ethos-u55-128 has no kernel for it: its stride of 4 is above 3")
+    ]
+    assert annotated(program, "ethos-u85-128")[1].left_float == ()

@@ -63,6 +63,8 @@ def test_an_edited_scale_is_used_and_the_rest_is_calibrated(encodings):
         (lambda e: e["tensors"][0].update(scale=1e300), "scale"),
         (lambda e: e["tensors"][0].update(zero_point=200), "zero_point 200 is outside of -128..127"),
         (lambda e: e["tensors"][0].update(symmetric=True, zero_point=1), "must be 0"),
+        (lambda e: e["tensors"][0].update(symmetric=True, unsigned=True, zero_point=1), "must be 0 or -128"),
+        (lambda e: e["tensors"][0].update(unsigned=True), "unsigned; the scheme gives it 8 bits"),
         (lambda e: e["tensors"][0].update(scal=1.0), "unknown key 'scal' .*did you mean 'scale'"),
         (lambda e: e["tensors"][0].update(name="input:y"), "no quantized tensor 'input:y' .*input:x"),
         (lambda e: e["tensors"][0].update(bits=16), "the scheme gives it 8 bits"),

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgewright.config.schemes import ActivationScheme
 from edgewright.gq.parameters import ActivationGrid
 
 FINITE = st.floats(-1e30, 1e30, allow_subnormal=False)
@@ -32,3 +33,14 @@ def test_a_positive_range_starts_at_zero():
     grid = ActivationGrid(8, False)
     assert grid.spanning(3.0, 25.5).zero_point == -128
     assert grid.spanning(3.0, 25.5).scale == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("low", "scale", "zero_point"), [(0.0, 1.0, -128), (-0.5, 2.0, 0), (-200.0, 2.0, 0)])
+def test_an_unsigned_symmetric_grid_has_zero_at_its_end_where_nothing_is_negative(low, scale, zero_point):
+    parameters = ActivationGrid(8, True, power_of_two=True, unsigned=True).spanning(low, 250.0)
+    assert (parameters.scale, parameters.zero_point) == (scale, zero_point)
+
+
+def test_unsigned_is_for_symmetric_grids():
+    assert ActivationGrid.of(ActivationScheme(), unsigned=True) == ActivationGrid(8, False)
+    assert ActivationGrid.of(ActivationScheme(symmetric=True), unsigned=True).unsigned

@@ -98,3 +98,18 @@ def test_profile_of_an_estimated_target(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert (found["cycles"], found["sram_bytes"], found["flash_bytes"]) == (10, 20, 30)
     assert found["latency_ms"]["compiled"]["median"] == 0.5
     assert (found["threads"], found["host"]) == (None, None)
+
+
+def test_profile_of_a_device_that_another_runtime_stands_in_for(built: Callable[[str, int], Path]) -> None:
+    target = targets.load("onnxruntime").model_copy(update={"stand_in": True})
+    inputs = (np.ones((1, 64), np.float32),)
+    found = measure(built("onnxruntime", 32), None, target, inputs, threads=1, runs=3, warmup=1)
+    assert set(found) == KEYS | {"stand_in"}
+    assert found["latency_ms"] == found["memory_bytes"] == {"compiled": None, "float": None}
+    assert found["operators"] == []
+    median = found["stand_in"]["latency_ms"]["median"]
+    assert median > 0
+    assert found["source"] == (
+        f"the device's is not known; onnxruntime {version('onnxruntime')} executes the artifact here in {median:.2f} ms"
+    )
+    assert [item["scope"] for item in found["stand_in"]["operators"]] == ["0"]

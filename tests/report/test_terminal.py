@@ -51,3 +51,20 @@ def test_brackets_in_a_reason_are_text(variants: list[VariantFiles]) -> None:
     from dataclasses import replace
 
     assert "shape [1, 4] [bold]x" in printed([replace(variants[0], failure="shape [1, 4] [bold]x")], width=200)
+
+
+def test_a_device_without_known_latency_says_so(variants: list[VariantFiles]) -> None:
+    profile = variants[0].profile
+    assert profile is not None
+    kept = read_json(profile)
+    nothing = {"compiled": None, "float": None}
+    write_json(profile, {
+        **kept, "source": "the device's is not known; onnxruntime 1.0 executes the artifact here in 2.00 ms",
+        "latency_ms": nothing, "memory_bytes": nothing, "operators": [],
+    })
+    try:
+        text = printed(variants[:1], width=200)
+    finally:
+        write_json(profile, kept)
+    assert "latency: the device's is not known; onnxruntime 1.0 executes the artifact here in 2.00 ms" in text
+    assert "14.1" not in text

@@ -12,8 +12,9 @@ import torch
 
 from edgewright import targets
 from edgewright.files import sha256_file
+from tests.targets.conftest import DEVICES
 
-NAMES = targets.names()
+NAMES = DEVICES
 STEP = 0.04
 
 COMPILE_ALL = """
@@ -23,7 +24,7 @@ from edgewright import targets
 from edgewright import ir
 ir.register()
 program = torch.export.load(sys.argv[1])
-for name in targets.names():
+for name in sys.argv[2:]:
     target = targets.load(name)
     adapter = targets.adapter(target)
     adapter.compile(program, target, Path(name), batch_inputs=(numpy.zeros((1, 3, 12, 12), numpy.float32),))
@@ -68,7 +69,7 @@ def test_equal_bytes_in_another_folder_process_and_hash_seed(
     torch.export.save(network, program)
     root = str(Path(targets.__file__).parents[2])
     environment = {"PYTHONHASHSEED": "77", "OMP_NUM_THREADS": "2", "PYTHONPATH": root, "PATH": "/usr/bin:/bin"}
-    subprocess.run([sys.executable, "-c", COMPILE_ALL, str(program)], cwd=tmp_path, env=environment, check=True)
+    subprocess.run([sys.executable, "-c", COMPILE_ALL, str(program), *NAMES], cwd=tmp_path, env=environment, check=True)
     for name in NAMES:
         first = {file.name: file.read_bytes() for file in compiled(name).iterdir()}
         second = {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()}

@@ -6,6 +6,8 @@ from edgewright.errors import ConfigError
 
 W8A8 = {"weights": {"bits": 8}, "activations": {"bits": 8}}
 W8A8_DYNAMIC = {"weights": {"bits": 8}, "activations": {"mode": "dynamic"}}
+W4A8 = {"weights": {"bits": 4}, "activations": {"bits": 8}}
+W8A16 = {"weights": {"bits": 8}, "activations": {"bits": 16, "symmetric": True}}
 W4A8_DYNAMIC = {"weights": {"bits": 4, "granularity": "group", "group": 32}, "activations": {"mode": "dynamic"}}
 
 
@@ -23,6 +25,9 @@ def scheme(**values: object) -> GqScheme:
         ("onnxruntime", {}),
         ("onnxruntime", W8A8),
         ("ethos-u85-256", W8A8),
+        ("ethos-u55-32", W4A8),
+        ("ethos-u65-512", W8A16),
+        ("ethos-u85-2048", {**W8A8, "layers": {"stem": "w8a16"}}),
     ],
 )
 def test_schemes_that_a_target_can_do(name: str, values: dict[str, object]) -> None:
@@ -42,6 +47,11 @@ def test_schemes_that_a_target_can_do(name: str, values: dict[str, object]) -> N
             ),
         ),
         ("ethos-u85-256", {}, ("no float build", "w8a8")),
+        (
+            "ethos-u55-128",
+            {"weights": {"bits": 8}, "activations": {"bits": 16}},
+            ("static 16-bit activations", "w8a16 (8-bit weights per channel, static symmetric 16-bit activations)"),
+        ),
         ("onnxruntime", W4A8_DYNAMIC, ("target onnxruntime cannot run linear", "dynamic 8-bit activations")),
         (
             "xnnpack",

@@ -11,6 +11,7 @@ from edgewright import ir
 from edgewright.targets.manifest import TensorSignature
 
 INT32_MAX = 2**31 - 1
+_BIASED = ("conv1d", "conv2d", "conv_transpose2d", "linear")
 
 
 def overload_of(node: Node) -> OpOverload | None:
@@ -36,7 +37,7 @@ def integer_biases(module: GraphModule) -> None:
     ir.register()
     decomposed = torch.ops.quantized_decomposed
     for node in list(module.graph.nodes):
-        if name_of(node) not in ("conv1d", "conv2d", "linear") or len(node.args) < 3:
+        if name_of(node) not in _BIASED or len(node.args) < 3:
             continue
         source, weight, bias = node.args[:3]
         if not (isinstance(bias, Node) and bias.op == "get_attr" and isinstance(source, Node)):
@@ -88,14 +89,14 @@ def signatures(program: ExportedProgram) -> tuple[tuple[TensorSignature, ...], t
 
 def _signature(name: str, node: Node, border: Node | None) -> TensorSignature:
     value = node.meta["val"]
-    quantization: dict[str, float | int | str] | None = None
-    if border is not None and name_of(border) in ("quantize_per_tensor", "dequantize_per_tensor"):
-        scale, zero_point, _, _, dtype = cast(tuple[float, int, int, int, torch.dtype], border.args[1:6])
-        quantization = {
-            "scale": float(scale),
-            "zero_point": int(zero_point),
-            "dtype": str(dtype).removeprefix("torch."),
-        }
     return TensorSignature(
-        name, tuple(int(size) for size in value.shape), str(value.dtype).removeprefix("torch."), quantization
+        name, tuple(int(size) for size in value.shape), str(value.dtype).removeprefix("torch."), quantization_of(border)
     )
+
+
+def quantization_of(border: Node | None) -> dict[str, float | int | str] | None:
+    """Scale, zero point and type of a quantize or dequantize operator; None for another, or none."""
+    if border is None or name_of(border) not in ("quantize_per_tensor", "dequantize_per_tensor"):
+        return None
+    scale, zero_point, _, _, dtype = cast(tuple[float, int, int, int, torch.dtype], border.args[1:6])
+    return {"scale": float(scale), "zero_point": int(zero_point), "dtype": str(dtype).removeprefix("torch.")}

@@ -119,7 +119,7 @@ def _encoded(value: Any) -> Any:
         return {"ref": value.name}
     if isinstance(value, list | tuple):
         return [_encoded(item) for item in value]
-    if isinstance(value, torch.dtype | torch.memory_format):
+    if isinstance(value, torch.dtype | torch.memory_format | torch.layout):
         return {"torch": str(value).removeprefix("torch.")}
     if isinstance(value, torch.device):
         return {"device": str(value)}

@@ -157,7 +157,8 @@ def _separate_activations(module: GraphModule) -> None:
     """Give a fused activation its own quantized input, with the parameters of its output.
 
     Exact: rounding is monotone, so quantizing before a clamp and clamping before quantizing agree.
-    A relu after a convolution or linear stays: the backend fuses it itself.
+    A relu after a convolution or linear stays where the output's lowest integer is zero: the backend drops it
+    there, for quantizing clamps as it does. It drops it from symmetric outputs too, where nothing clamps at zero.
     """
     decomposed = torch.ops.quantized_decomposed
     for node in list(module.graph.nodes):
@@ -170,9 +171,11 @@ def _separate_activations(module: GraphModule) -> None:
             continue
         if users[0].target != decomposed.quantize_per_tensor.default:
             continue
-        if name == "relu" and _program.name_of(source) in ("conv1d", "conv2d", "linear"):
-            continue
         parameters = users[0].args[1:]
+        _, zero_point, lowest = parameters[:3]
+        clamps_at_zero = name == "relu" and zero_point == lowest
+        if clamps_at_zero and _program.name_of(source) in ("conv1d", "conv2d", "linear"):
+            continue
         with module.graph.inserting_before(node):
             quantized = module.graph.call_function(decomposed.quantize_per_tensor.default, (source, *parameters))
             restored = module.graph.call_function(

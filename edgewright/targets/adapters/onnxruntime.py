@@ -70,7 +70,7 @@ def compile(
         )
         assert exported is not None
         model = exported.model_proto
-    _strip(model)
+    strip(model)
     onnx.checker.check_model(model)
     return artifact.write(
         folder, _ARTIFACT, model.SerializeToString(deterministic=True), target, _PACKAGES, EXAMPLE, signatures,
@@ -157,7 +157,7 @@ def _unsigned_activations(module: GraphModule) -> None:
         node.args = (value, scale, zero_point + 128, low + 128, high + 128, torch.uint8)
 
 
-def _strip(model: Any) -> None:
+def strip(model: Any) -> None:
     """Keep what a runtime needs and the module scope of each node; drop traces, versions and prose."""
     model.producer_version = ""
     model.doc_string = ""

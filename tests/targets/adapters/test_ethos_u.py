@@ -2,7 +2,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from edgewright.targets.adapters import ethos_u
+import torch
+
+from edgewright.targets.adapters import _tosa, ethos_u
 
 
 def test_estimate_names_scopes(compiled: Callable[[str], Path]) -> None:
@@ -21,3 +23,7 @@ def test_simulator_holds_the_host_steps_in_order(compiled: Callable[[str], Path]
     plan = json.loads((compiled("ethos-u85-256") / "simulator.json").read_text())
     kinds = [step["op"].split(".")[1] if "." in step["op"] else step["op"] for step in plan["steps"]]
     assert kinds == ["quantize_per_tensor", "delegate", "getitem", "dequantize_per_tensor"]
+
+
+def test_a_layout_among_the_arguments_of_a_host_step_is_data() -> None:
+    assert _tosa._decoded(json.loads(json.dumps(_tosa._encoded(torch.strided))), {}) is torch.strided

@@ -31,7 +31,8 @@ def integer_biases(module: GraphModule) -> None:
 
     The accumulator of a convolution or linear is an int32 count of such steps, so a device with
     integer accumulators adds its bias there (Jacob et al. 2018, arXiv:1712.05877, section 2.4).
-    Operators whose input or weight is not quantized per tensor and per channel are left alone.
+    Operators whose input or weight is not 8-bit, quantized per tensor and per channel, are left alone: the steps of
+    wider ones are too small for a bias in 32 bits.
     """
     ir.register()
     decomposed = torch.ops.quantized_decomposed
@@ -41,7 +42,7 @@ def integer_biases(module: GraphModule) -> None:
         source, weight, bias = node.args[:3]
         if not (isinstance(bias, Node) and bias.op == "get_attr" and isinstance(source, Node)):
             continue
-        if source.target != decomposed.dequantize_per_tensor.default:
+        if source.target != decomposed.dequantize_per_tensor.default or is_wide(node):
             continue
         if not isinstance(weight, Node) or weight.target not in (
             decomposed.dequantize_per_channel.default,
@@ -70,6 +71,12 @@ def integer_biases(module: GraphModule) -> None:
             rounded = module.graph.call_function(decomposed.dequantize_per_channel.default, arguments)
         ir.adopt(rounded, [node])
         node.replace_input_with(bias, rounded)
+
+
+def is_wide(node: Node) -> bool:
+    """Whether an operator with a weight reads 16-bit integers, its activations or its weight."""
+    sources = [item.args[0] for item in node.args[:2] if isinstance(item, Node) and item.args]
+    return any(isinstance(item, Node) and item.meta["val"].dtype == torch.int16 for item in sources)
 
 
 def signatures(program: ExportedProgram) -> tuple[tuple[TensorSignature, ...], tuple[TensorSignature, ...]]:

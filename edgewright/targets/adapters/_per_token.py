@@ -17,6 +17,12 @@ from edgewright.targets.adapters._tokens import IntegerLinear
 
 _LOW, _HIGH = -128, 127
 _SHIFT = 128
+_PACKED_BITS = 4
+
+
+def takes(linear: IntegerLinear) -> bool:
+    """Whether the weight is of 8 bits, symmetric, with a scale a row; narrower ones are smaller when packed."""
+    return linear.bits > _PACKED_BITS and linear.scale.shape[1] == 1 and not bool(linear.zero_point.any())
 
 
 def rewrite(module: GraphModule, linear: IntegerLinear) -> None:

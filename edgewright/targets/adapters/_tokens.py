@@ -10,6 +10,7 @@ from torch.fx import GraphModule, Node
 from edgewright import ir
 from edgewright.targets.adapters._program import is_wide, name_of
 
+_NIBBLE, _BYTE = 4, 8
 _AFFINE = ("dequantize_affine", "dequantize_per_channel", "dequantize_per_tensor")
 
 
@@ -24,7 +25,7 @@ class IntegerLinear:
         integers: int8 [rows, columns].
         scale: float32 [rows, groups]; one group where a row shares its scale.
         zero_point: int32 [rows, groups].
-        bits: 4 or 8, by the limits of the grid.
+        bits: width that holds the grid, 4 or 8.
         group: columns that share a scale.
         symmetric: of the activations, where they are dynamic: their zero points are 0.
         is_dynamic: parameters of the activations are chosen at run time.
@@ -59,31 +60,31 @@ def find(module: GraphModule) -> list[IntegerLinear]:
             quantize = cast(Node, source.args[0])
             chosen = cast(Node, cast(Node, source.args[2]).args[0])
             source, symmetric = cast(Node, quantize.args[0]), chosen.args[1] == "SYMMETRIC"
-        integers, scale, zero_point, qmin, qmax = _weight(module, weight)
+        integers, scale, zero_point, qmax = _weight(module, weight)
         found.append(
             IntegerLinear(
                 node, source, bias if isinstance(bias, Node) else None, integers, scale, zero_point,
-                (qmax - qmin).bit_length(), integers.shape[1] // scale.shape[1], symmetric, is_dynamic,
+                _NIBBLE if qmax < 1 << (_NIBBLE - 1) else _BYTE, integers.shape[1] // scale.shape[1], symmetric, is_dynamic,
             )  # fmt: skip
         )
     return found
 
 
-def _weight(module: GraphModule, node: Node) -> tuple[Tensor, Tensor, Tensor, int, int]:
-    """Integers, scales and zero points by row and group, and the limits of the grid."""
+def _weight(module: GraphModule, node: Node) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Integers, scales and zero points by row and group, and the upper end of the grid."""
     values = ir.tensor_of(module, cast(Node, node.args[0]))
     arguments = cast(tuple[Any, ...], node.args)
     rows = values.shape[0]
     if name_of(node) == "dequantize_per_tensor":
         scale, zero_point = (torch.full((rows, 1), arguments[index]) for index in (1, 2))
-        limits = arguments[3:5]
+        qmax = arguments[4]
     elif name_of(node) == "dequantize_per_channel":
         scale, zero_point = (ir.tensor_of(module, arguments[index]).reshape(rows, 1) for index in (1, 2))
-        limits = arguments[4:6]
+        qmax = arguments[5]
     else:
         scale, zero_point = (ir.tensor_of(module, arguments[index]).reshape(rows, -1) for index in (2, 3))
-        limits = arguments[5:7]
-    return values, scale.to(torch.float32), zero_point.to(torch.int32), int(limits[0]), int(limits[1])
+        qmax = arguments[6]
+    return values, scale.to(torch.float32), zero_point.to(torch.int32), int(qmax)
 
 
 def replace(module: GraphModule, linear: IntegerLinear, function: Any, arguments: tuple[Any, ...]) -> None:

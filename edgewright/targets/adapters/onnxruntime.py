@@ -117,7 +117,7 @@ def operator_times(
 def _prepare(module: GraphModule) -> None:
     """The form whose kernels are fast: uint8 activations, int32 biases, data moved as integers, packed weights."""
     for linear in _tokens.find(module):
-        if linear.is_dynamic and linear.scale.shape[1] == 1:
+        if linear.is_dynamic and _per_token.takes(linear):
             _per_token.rewrite(module, linear)
         else:
             _nbits.rewrite(module, linear)

@@ -97,7 +97,8 @@ class BiasCorrection(_Entry):
 class Encodings(_Entry):
     """All of encodings.json.
 
-    `dynamic` names the modules whose activations get their parameters at run time, `float16` those that compute in half.
+    `dynamic` names the modules whose activations get their parameters at run time, `float16` those that compute in
+    half.
     """
 
     schema_: Literal[1] = Field(1, alias="schema")

@@ -85,18 +85,19 @@ class Probe:
 
     `left` names what it did not delegate (quantize and dequantize at the border aside), with the reason;
     `steps` is the largest difference between artifact and program, in quantization steps of the output
-    (of the program's largest output, in float32 ulps of 2^-23, for a float operator).
+    (of the program's largest output, in float32 ulps of 2^-23, where it computes in float: `is_float`).
     """
 
     operator: str
     kernel: str
     left: tuple[str, ...]
     steps: float
+    is_float: bool = False
 
     @property
     def holds(self) -> bool:
         """Whether the line is true: nothing is left, and the artifact is within 2 steps, or 4 ulps in float."""
-        return not self.left and self.steps <= (_MOST_ULPS if self.kernel == _FLOAT else _MOST_STEPS)
+        return not self.left and self.steps <= (_MOST_ULPS if self.is_float else _MOST_STEPS)
 
 
 def forms(operator: Operator) -> list[Kernel | None]:
@@ -124,4 +125,5 @@ def probe(target: Target, op: str, kernel: Kernel | None, folder: Path) -> Probe
     left = tuple(
         f"{item.operator}: {item.reason}" for item in manifest.not_delegated if item.operator not in border
     )
-    return Probe(op, kernel.name if kernel else _FLOAT, left, float(np.abs(output - expected).max()) / unit)
+    difference = float(np.abs(output - expected).max()) / unit
+    return Probe(op, kernel.name if kernel else _FLOAT, left, difference, is_float=step is None)

@@ -32,8 +32,9 @@ class KernelActivations(Entry):
     """Integer activations that a kernel takes.
 
     `static` parameters are constants of the program, per tensor; `dynamic` ones are chosen at run time,
-    per token where `granularity` says so. `dtype` is what the device stores: programs carry int8 or int16,
-    the adapter of a uint8 device shifts them by 128, which is exact. `dtype` and `granularity` are for people.
+    per token, or per group of a token's columns, where `granularity` says so. `dtype` is what the device stores:
+    programs carry int8 or int16, the adapter of a uint8 device shifts them by 128, which is exact. `dtype` and
+    `granularity` are for people.
     `power_of_two`: the scales must be powers of two.
     """
 
@@ -42,7 +43,7 @@ class KernelActivations(Entry):
     dtype: Literal["int8", "uint8", "int16", "uint16"] = "int8"
     symmetric: bool = False
     power_of_two: bool = False
-    granularity: Literal["tensor", "token"] = "tensor"
+    granularity: Literal["tensor", "token", "group"] = "tensor"
 
 
 class Kernel(Entry):
@@ -61,7 +62,7 @@ class Kernel(Entry):
         parts = []
         if self.weights is not None:
             per = {"tensor": "per tensor", "channel": "per channel", "group": "in groups"}
-            symmetry = "" if self.weights.symmetric else "asymmetric "
+            symmetry = "" if self.weights.symmetric else "symmetric or asymmetric "
             scales = " with power-of-two scales" if self.weights.power_of_two else ""
             parts.append(f"{symmetry}{self.weights.bits}-bit weights {per[self.weights.granularity]}{scales}")
         if self.activations is not None:

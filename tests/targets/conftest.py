@@ -12,8 +12,6 @@ from torch.nn import functional as F
 
 from edgewright import ir, targets
 
-DEVICES = ("xnnpack", "onnxruntime", "ethos-u85-256")
-
 
 def pair(value: Tensor, scale: float, zero_point: int) -> Tensor:
     decomposed = torch.ops.quantized_decomposed

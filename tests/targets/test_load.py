@@ -26,7 +26,7 @@ def written(folder: Path, **changes: object) -> Path:
 
 
 def test_names_are_the_files() -> None:
-    assert targets.names() == ("ethos-u85-256", "onnxruntime", "xnnpack")
+    assert targets.names() == ("ethos-u85-256", "onnxruntime", "openvino", "xnnpack")
 
 
 @pytest.mark.parametrize("name", targets.names())

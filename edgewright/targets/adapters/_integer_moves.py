@@ -64,7 +64,7 @@ def flatten_linear(module: GraphModule) -> None:
 
 
 def pool_planes(module: GraphModule) -> None:
-    """dequantize -> mean of the plane -> quantize becomes a pool of it, which has an integer kernel where mean has none."""
+    """dequantize -> mean of the plane -> quantize becomes a pool of it, which has an integer kernel."""
     for node in list(module.graph.nodes):
         if not _is_global_pool(node):
             continue

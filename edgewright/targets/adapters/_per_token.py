@@ -37,7 +37,9 @@ def rewrite(module: GraphModule, linear: IntegerLinear) -> None:
     _tokens.replace(module, linear, integer_linear, (linear.source, *weight, linear.bias, linear.symmetric))
 
 
-def integer_linear(x: Tensor, weight: Tensor, scale: Tensor, sums: Tensor, bias: Tensor | None, symmetric: bool) -> Tensor:
+def integer_linear(
+    x: Tensor, weight: Tensor, scale: Tensor, sums: Tensor, bias: Tensor | None, symmetric: bool
+) -> Tensor:
     """The operator in a graph that is exported to ONNX; the product of integers computes nothing in torch.
 
     Args:

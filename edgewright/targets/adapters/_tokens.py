@@ -61,12 +61,10 @@ def find(module: GraphModule) -> list[IntegerLinear]:
             chosen = cast(Node, cast(Node, source.args[2]).args[0])
             source, symmetric = cast(Node, quantize.args[0]), chosen.args[1] == "SYMMETRIC"
         integers, scale, zero_point, qmax = _weight(module, weight)
-        found.append(
-            IntegerLinear(
-                node, source, bias if isinstance(bias, Node) else None, integers, scale, zero_point,
-                _NIBBLE if qmax < 1 << (_NIBBLE - 1) else _BYTE, integers.shape[1] // scale.shape[1], symmetric, is_dynamic,
-            )  # fmt: skip
-        )
+        bits, group = _NIBBLE if qmax < 1 << (_NIBBLE - 1) else _BYTE, integers.shape[1] // scale.shape[1]
+        bias = bias if isinstance(bias, Node) else None
+        parts = (node, source, bias, integers, scale, zero_point, bits, group, symmetric, is_dynamic)
+        found.append(IntegerLinear(*parts))
     return found
 
 

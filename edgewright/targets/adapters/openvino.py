@@ -1,6 +1,6 @@
 """OpenVINO's CPU plugin: `.onnx` files in QDQ form that run on CPUs, here included."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
+from edgewright import ir
 from edgewright.errors import ConfigError
 from edgewright.files import read_json, write_json
 from edgewright.targets import Target, artifact
 from edgewright.targets.adapters import _nbits, _onnx, _program, _tokens
 from edgewright.targets.adapters._times import trimmed_mean
 from edgewright.targets.artifact import Example
-from edgewright.targets.manifest import Manifest
+from edgewright.targets.manifest import Manifest, NotDelegated
 
 RUNTIME = "openvino"
 SOURCE = ("openvino", "openvino")
@@ -56,13 +57,14 @@ def compile(
             such with weights alone, which OpenVINO cannot tell apart.
     """
     _runtime()
-    dynamic: list[bool] = []
-    model, signatures = _onnx.export(program, batch_inputs, lambda module: _prepare(module, dynamic))
-    if len(set(dynamic)) > 1:
+    packed: list[_tokens.IntegerLinear] = []
+    model, signatures = _onnx.export(program, batch_inputs, lambda module: _prepare(module, packed))
+    dynamic = [linear for linear in packed if linear.is_dynamic]
+    if 0 < len(dynamic) < len(packed):
         raise ConfigError("openvino quantizes the activations of all linear operators with integer weights, or of "
                           "none: give all of them dynamic activations, none, or say float for the rest under layers")
     properties = {
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(DYNAMIC_GROUP if any(dynamic) else 0),
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(DYNAMIC_GROUP if dynamic else 0),
         "INFERENCE_PRECISION_HINT": "f32",
     }
     write_json(folder / PROPERTIES, properties)
@@ -70,7 +72,7 @@ def compile(
     example = replace(EXAMPLE, text=EXAMPLE.text.replace("PROPERTIES", shown))
     return artifact.write(
         folder, _onnx.ARTIFACT, model.SerializeToString(deterministic=True), target, _PACKAGES, example, signatures,
-        delegated=len(model.graph.node), delegates=1,
+        delegated=len(model.graph.node), delegates=1, not_delegated=tuple(_left_float(dynamic)),
     )  # fmt: skip
 
 
@@ -138,10 +140,19 @@ def _scopes(compiled: Any, scopes: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _prepare(module: GraphModule, dynamic: list[bool]) -> None:
-    """uint8 activations, int32 biases and packed weights; `dynamic` gets an entry for each of the packed."""
+def _left_float(dynamic: Sequence[_tokens.IntegerLinear]) -> Iterator[NotDelegated]:
+    """Linear operators whose activations the runtime does not quantize, whatever it is told."""
+    for linear in dynamic:
+        columns = linear.integers.shape[1]
+        if columns % DYNAMIC_GROUP:
+            reason = f"its {columns} columns are no multiple of {DYNAMIC_GROUP}: the activations stay float"
+            yield NotDelegated("linear", ir.scope(linear.node), reason)
+
+
+def _prepare(module: GraphModule, packed: list[_tokens.IntegerLinear]) -> None:
+    """uint8 activations, int32 biases and packed weights; `packed` gets the linear operators that have them."""
     for linear in _tokens.find(module):
-        dynamic.append(linear.is_dynamic)
+        packed.append(linear)
         _nbits.rewrite(module, linear)
     _program.integer_biases(module)
     _onnx.separate_biases(module)

@@ -17,6 +17,7 @@ from edgewright.gq.operators import is_float, is_operator, takes_weight, weight_
 LARGEST = torch.finfo(torch.float16).max
 """65504, the largest finite half."""
 
+_DEQUANTIZE = ("dequantize_per_tensor", "dequantize_per_channel", "dequantize_affine")
 _WAY_OUT = "; keep dtype: float32"
 
 
@@ -70,7 +71,7 @@ def convert(module: GraphModule, chosen: Collection[Node]) -> None:
     cast: dict[tuple[Node, torch.dtype], Node] = {}
 
     def at(node: Node, dtype: torch.dtype, user: Node) -> Node:
-        if not is_float(node) or (node in half) == (dtype == torch.float16):
+        if not _gives_float(node) or (node in half) == (dtype == torch.float16):
             return node
         if (node, dtype) not in cast:
             cast[node, dtype] = _cast(module, node, dtype, user)
@@ -93,9 +94,13 @@ def _cast(module: GraphModule, node: Node, dtype: torch.dtype, user: Node) -> No
         return ir.constant(module, ir.tensor_of(module, node).to(dtype), str(node.target), node)
     with module.graph.inserting_after(node):
         made = module.graph.call_function(torch.ops.aten.to.dtype, (node, dtype))
-    made.meta["val"] = node.meta["val"].to(dtype)
     ir.adopt(made, [node if node.op == "call_function" or user.op == "output" else user])
     return made
+
+
+def _gives_float(node: Node) -> bool:
+    """Whether `node` gives a float tensor; the quantizer's own nodes have no value yet."""
+    return is_float(node) or (integers.is_quantization(node) and ir.operator_name(node.target) in _DEQUANTIZE)
 
 
 def _as_half(value: Any) -> Any:
@@ -112,6 +117,8 @@ class _Watching(Interpreter):
 
     def __init__(self, module: GraphModule, watched: Collection[Node], names: Mapping[Node, str]) -> None:
         super().__init__(module)
+        # An error of ours is one line.
+        self.extra_traceback = False
         self.row = 0
         self._watched = watched
         self._names = names

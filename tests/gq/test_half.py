@@ -19,7 +19,8 @@ def quantized(program, values, sample):
 
 def dtypes(program):
     module = ir.unlift(program)
-    return {node.name: node.meta["val"].dtype for node in module.graph.nodes if node.op != "output"}
+    return {node.name: node.meta["val"].dtype for node in module.graph.nodes
+            if isinstance(node.meta.get("val"), torch.Tensor)}
 
 
 def test_everything_is_half_but_the_borders():
@@ -27,15 +28,15 @@ def test_everything_is_half_but_the_borders():
     result = quantized(program, HALF, sample_of(noise()))
     found = dtypes(result.program)
     assert found.pop("x") == torch.float32
-    assert {dtype for name, dtype in found.items() if name != "to_1"} == {torch.float16}
+    # The last node casts the output back.
+    assert found.popitem()[1] == torch.float32
+    assert set(found.values()) == {torch.float16}
     assert ir.constant_bytes(result.program) * 2 == ir.constant_bytes(program)
     output = run(result.program, noise(seed=5))
     assert output.dtype == torch.float32
     error = (output - run(program, noise(seed=5))).abs().max()
     assert 0 < error < 0.01
-    assert result.encodings["float16"] == ["conv1", "", "conv2", "head"] or set(result.encodings["float16"]) >= {
-        "conv1", "conv2", "head",
-    }  # fmt: skip
+    assert {"conv1", "conv2", "head"} <= set(result.encodings["float16"])
     assert all(item["snr_db"] > 40 for item in result.sensitivity["modules"])
 
 

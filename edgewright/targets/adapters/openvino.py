@@ -130,13 +130,13 @@ def operator_times(
 
 
 def _scopes(compiled: Any, scopes: Mapping[str, str]) -> dict[str, str]:
-    """Module scope of each node of the execution graph: that of the first of its original nodes that has one."""
+    """Module scope of each node of the execution graph: that of the first node of the file that it stands for."""
     found = {}
     for node in compiled.get_runtime_model().get_ordered_ops():
         info = node.get_rt_info()
         names = info["originalLayersNames"].astype(str).split(",") if "originalLayersNames" in info else []
-        originals = (scopes.get(name.partition("/")[0], "") for name in names)
-        found[node.get_friendly_name()] = next((scope for scope in originals if scope), "")
+        originals = [name.partition("/")[0] for name in names]
+        found[node.get_friendly_name()] = next((scopes[name] for name in originals if name in scopes), "")
     return found
 
 

@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DO_NOT_TRACK := 1
 
 BENCHMARKS := fresh models reproduce caching clone kills prefect targets swap \
-	aq aq-block aq-memory aq-resume aq-activations aq-foreign
+	aq aq-block aq-memory aq-resume aq-activations aq-foreign gq-memory
 
 .PHONY: demo test lint setup clean $(addprefix bench-,$(BENCHMARKS))
 
@@ -58,6 +58,8 @@ bench-aq-activations: $(INSTALLED)  # what smoothquant and quarot gain in 8- and
 	@python -m benchmarks.aq_activations
 bench-aq-foreign: $(INSTALLED) # a GPTQ checkpoint that gptqmodel wrote, compiled with its integers untouched
 	@python -m benchmarks.aq.foreign
+bench-gq-memory: $(INSTALLED)  # peak memory against the number of calibration samples
+	@python -m benchmarks.calibration_memory
 bench-swap: $(INSTALLED)       # the language model through every algorithm by editing one field
 	@python -m benchmarks.swap
 bench-targets: $(INSTALLED)    # every line of every capability map against its toolchain

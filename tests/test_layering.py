@@ -36,6 +36,8 @@ def test_a_file_keeps_to_its_layer(path):
         assert not uses(path, "edgewright.gq")
     if folder == "gq":
         assert not uses(path, "edgewright.go")
+    if folder == "compare":
+        assert not uses(path, "edgewright.go", "edgewright.gq", "edgewright.aq", "edgewright.report")
     if folder in ("ir", "targets", "config", "rounding", "rotation", "models"):
         assert not uses(path, "edgewright.go", "edgewright.gq", "edgewright.aq")
     assert len(path.read_text().splitlines()) <= LINES

@@ -59,6 +59,7 @@ class Block:
         batches: number of calibration batches.
         targets: where a rounder asks for `targets` the float model's output of this part, by batch.
         advance: called with the share of the work of a long algorithm that is done, and what it is about.
+        changes: how often weights were said to have changed.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Block:
         self.name, self.model, self.structure, self.batches = name, model, structure, batches
         self.layers: Mapping[str, Layer] = {layer.name: layer for layer in layers}
         self.targets: Sequence[Tensor] = ()
+        self.changes = 0
         self.advance = advance
         self._run, self._wanted = run, wanted
         self._statistics: dict[str, Statistics] | None = None
@@ -93,11 +95,15 @@ class Block:
         floats = {name: layer.module for name, layer in self.layers.items() if name not in self._installed}
         present = (tuple(item for item in names if item in floats) for names in self.structure.shared)
         shared = [names for names in present if len(names) > 1]
-        self._statistics = collect(floats, shared, self._wanted, self._run, self.batches, keep)
+        is_ordered = set(floats) <= set(self.structure.order)
+        repeated = self.structure.repeated
+        self._statistics = collect(
+            floats, shared, self._wanted, self._run, self.batches, keep, repeated, is_ordered=is_ordered
+        )
 
     def changed(self) -> None:
         """Say that weights have changed: statistics are collected anew when they are next asked for."""
-        self._statistics = None
+        self._statistics, self.changes = None, self.changes + 1
 
     def remove(self, name: str) -> Layer:
         """Take a layer out of what is quantized here."""

@@ -16,12 +16,12 @@ from edgewright.aq.activations import Activations
 from edgewright.aq.algorithms import Algorithms, split
 from edgewright.aq.block import Block, Layer, Run
 from edgewright.aq.contract import Rounder, Transform
-from edgewright.aq.memory import release
+from edgewright.aq.memory import bounded, release
 from edgewright.aq.recorder import Recorder
 from edgewright.aq.report import QuantizedModel
 from edgewright.aq.samples import Batch, batches
 from edgewright.aq.selection import select
-from edgewright.aq.statistics import Statistic
+from edgewright.aq.statistics import INPUTS, Statistic
 from edgewright.aq.store import STREAMS, Store
 from edgewright.aq.stream import Blocks, Stream, find_blocks
 from edgewright.aq.structure import Structure, trace
@@ -58,7 +58,7 @@ def quantize(
             goes through it, or its rows are shorter than its group (see `on_failure` of the recipe); a layout of
             `checkpoint` cannot hold a layer.
     """
-    with one_thread(), ExitStack() as stack:
+    with one_thread(), bounded(), ExitStack() as stack:
         folder = resume
         if folder is None and recipe.activations == "disk":
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edgewright-aq-")))
@@ -84,8 +84,8 @@ class _Run:
         algorithms.check_used()
         kind = self.kind
         self.batches = batches(sample, torch.float32 if kind in _HALF else kind)
-        if not self.wanted(layers) and not self.is_sequential:
-            # Nobody learns from the sample; one batch is enough to report errors on.
+        self.only_measures = not self.wanted(layers) and not self.is_sequential
+        if self.only_measures:
             self.batches = self.batches[:1]
         self.recorder = Recorder(selection, self.transforms, recipe.on_failure, progress)
         self.store = None if folder is None else Store(folder)
@@ -97,6 +97,10 @@ class _Run:
             transform(self.block("", self.structure(), self.run_model), self.transforms, self.recorder, "model")
         blocks = find_blocks(self.model, self.first)
         self.left = self.structure()
+        if self.only_measures:
+            # Nobody learns from the sample: what gives the layers the inputs that their errors are measured on will do.
+            samples = -(-INPUTS // max(1, self.left.vectors))
+            self.batches = [tuple(value[:samples] for value in self.batches[0])]
         if blocks is None:
             self.widen(self.model)
             self.model.to(self.device)

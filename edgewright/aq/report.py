@@ -5,15 +5,16 @@ from dataclasses import asdict, dataclass
 from math import log10
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from edgewright.aq.block import Layer
 from edgewright.aq.contract import Skipped
 from edgewright.aq.statistics import Statistics
 from edgewright.models.quantized import WeightFormat
-from edgewright.rounding import QuantizedWeight
+from edgewright.rounding import QuantizedWeight, min_max, quantize
 
-ROWS = 512
+ROWS = 256
 """Outputs of a layer that its error is measured on: the whole of a wide layer would cost more than quantizing it."""
 
 
@@ -26,9 +27,9 @@ class LayerReport:
         bits, group, symmetric: its grid.
         algorithm: the transforms that changed it and its rounder, joined by `+`.
         weight_mse: mean squared difference between rounded and (transformed) float weights.
-        output_mse: mean squared output error on the calibration sample (one batch of it where no algorithm reads
-            it) over `ROWS` outputs at most, evenly spaced, with the input that the layer had when it was rounded;
-            None where nothing is known of it.
+        output_mse: mean squared output error on the calibration sample (where no algorithm reads it, on as many
+            samples of it, 8 at most, as give each layer `INPUTS` vectors) over `ROWS` outputs at most, evenly spaced,
+            with the input that the layer had when it was rounded; None where nothing is known of it.
         output_snr_db: power of the float output (without bias) over `output_mse`; None where that is 0.
         rtn_output_mse, rtn_output_snr_db: those of plain rounding to nearest on the same grid without transforms.
             Where a transform scaled the outputs, only the two in dB can be compared. A rotation of the whole model
@@ -94,29 +95,50 @@ class QuantizedModel:
     device: str = "cpu"
 
 
-def output_mse(difference: Tensor, statistics: Statistics) -> float:
-    """Mean squared output error that weights off by `difference` [out, columns] cause, over `ROWS` outputs at most."""
-    rows, columns = difference.shape
-    step = -(-rows // ROWS)
-    sampled = difference.reshape(statistics.groups, -1, columns)[:, ::step].reshape(-1, columns)
-    return float(statistics.output_error(sampled))
-
-
 @dataclass(frozen=True, slots=True)
 class OutputError:
-    """Mean squared error of a layer's outputs and its signal-to-noise ratio; None where it is not known, or is 0."""
+    """Mean squared error of a layer's outputs, its signal-to-noise ratio, and the mean square of the float outputs.
+
+    None where it is not known; the ratio also where the error is 0.
+    """
 
     mse: float | None = None
     snr_db: float | None = None
+    power: float | None = None
 
 
-def output_error(layer: Layer, weight: QuantizedWeight, statistics: Statistics) -> OutputError:
-    """The error that the integers make in the outputs of the float layer."""
+def output_error(
+    layer: Layer, weight: QuantizedWeight, statistics: Statistics, power: float | None = None
+) -> OutputError:
+    """The error that the integers make in the outputs of the float layer, over `ROWS` outputs at most.
+
+    `power` is the mean square of its outputs, where that is known already.
+    """
     if statistics.tokens == 0:
         return OutputError()
-    error = output_mse(weight.dequantize() - layer.matrix, statistics)
-    power = output_mse(layer.matrix, statistics)
-    return OutputError(error, 10 * log10(power / error) if error > 0 and power > 0 else None)
+    rows = _measured(layer, statistics)
+    part = QuantizedWeight(weight.integers[rows], weight.scale[rows], weight.zero_point[rows], weight.grid)
+    return _error(layer.matrix[rows], part, statistics, power)
+
+
+def rtn_error(layer: Layer, statistics: Statistics) -> OutputError:
+    """The same of plain rounding to nearest."""
+    if statistics.tokens == 0:
+        return OutputError()
+    matrix = layer.matrix[_measured(layer, statistics)]
+    return _error(matrix, quantize(matrix, *min_max(matrix, layer.grid), layer.grid), statistics, None)
+
+
+def _error(matrix: Tensor, weight: QuantizedWeight, statistics: Statistics, power: float | None) -> OutputError:
+    error = float(statistics.output_error(weight.dequantize() - matrix))
+    power = float(statistics.output_error(matrix)) if power is None else power
+    return OutputError(error, 10 * log10(power / error) if error > 0 and power > 0 else None, power)
+
+
+def _measured(layer: Layer, statistics: Statistics) -> Tensor:
+    """Rows of the weight matrix that its error is measured on: of each weight group as many, evenly spaced."""
+    rows = torch.arange(len(layer.weight))
+    return rows.reshape(statistics.groups, -1)[:, :: -(-len(rows) // ROWS)].flatten()
 
 
 def measure(

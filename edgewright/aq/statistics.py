@@ -1,11 +1,11 @@
 """What is known of a layer's input from the calibration sample."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgewright.aq.failure import LayerError
 from edgewright.aq.observe import channels, observed, patches
 from edgewright.parallel import ordered_map
+from edgewright.rounding.output_error import row_errors
 
 
 class Statistic(StrEnum):
@@ -25,6 +26,8 @@ class Statistic(StrEnum):
 
 INPUTS = 1024
 """Input vectors of a layer that are kept where nobody asks for its Hessian, to measure its output error with."""
+_COLUMNS = 512
+"""Rows of a Hessian that a batch is added to at once; the next batch follows behind, and the upper half is mirrored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Statistics:
         split = difference.reshape(*leading, self.groups, -1, columns)
         if self.inputs is not None:
             return (split @ self.inputs.mT).square().sum((-1, -2, -3)) / (rows * self.inputs.shape[1])
-        return ((split @ self.hessian) * split).sum((-1, -2, -3)) / rows
+        return row_errors(split, self.hessian).sum((-1, -2)) / rows
 
 
 class _Sums:
@@ -80,29 +83,50 @@ class _Sums:
         self.mean = self.max = self.hessian = torch.zeros(())
         self.inputs: list[Tensor] = []
 
-    def add(self, name: str, x: Tensor) -> None:
-        if x.numel() == 0:
-            return
+    def check(self, name: str, x: Tensor) -> None:
+        """Refuse an input [..., in] or [batch, in, height, width] that is not finite."""
         if not bool(torch.isfinite(x).all()):
             raise LayerError(name, "its input holds NaN or infinite values for the calibration sample")
+
+    @property
+    def parts(self) -> int:
+        """How many parts an input is added in."""
+        columns = cast(Tensor, self.module.weight).flatten(1).shape[1]
+        return -(-columns // _COLUMNS) if Statistic.HESSIAN in self.wanted else 1
+
+    def add(self, part: int, x: Tensor, vectors: Tensor) -> None:
+        """Add a part of an input, whose `patches` are `vectors`; the first part is all but the rest of a Hessian."""
+        if part == 0:
+            self._add_rest(x, vectors)
+        if Statistic.HESSIAN not in self.wanted:
+            return
+        start, columns = part * _COLUMNS, vectors.shape[2]
+        stop = min(columns, start + _COLUMNS)
+        if self.hessian.ndim == 0:
+            self.hessian = vectors.new_zeros(vectors.shape[0], columns, columns)
+        if columns <= _COLUMNS:
+            self.hessian.baddbmm_(vectors.mT, vectors)
+            return
+        for hessian, rows in zip(self.hessian, vectors, strict=True):
+            hessian[start:stop, :stop].addmm_(rows[:, start:stop].T, rows[:, :stop])
+
+    def _add_rest(self, x: Tensor, vectors: Tensor) -> None:
         if self.wanted & {Statistic.MEAN_MAGNITUDE, Statistic.MAX_MAGNITUDE}:
             magnitude = channels(self.module, x).abs()
             self.positions += magnitude.shape[0]
             self.mean = self.mean + magnitude.sum(0)
             self.max = torch.maximum(self.max, magnitude.amax(0))
-        vectors = patches(self.module, x)
         self.tokens += vectors.shape[1]
         if Statistic.HESSIAN not in self.wanted:
             self.inputs.append(vectors[:, :: -(-vectors.shape[1] // self.kept)].clone())
-        elif self.hessian.ndim == 0:
-            self.hessian = vectors.mT @ vectors
-        else:
-            self.hessian.baddbmm_(vectors.mT, vectors)
 
     def result(self) -> Statistics:
         if self.tokens == 0:
             return Statistics(0)
         has_hessian = Statistic.HESSIAN in self.wanted
+        for start in range(_COLUMNS, self.hessian.shape[-1] if has_hessian else 0, _COLUMNS):
+            below = self.hessian[:, start : start + _COLUMNS, :start]
+            self.hessian[:, :start, start : start + _COLUMNS] = below.mT
         return Statistics(
             self.tokens,
             None if has_hessian else torch.cat(self.inputs, 1),
@@ -115,11 +139,11 @@ class _Sums:
 class _Turns:
     """Lets one batch after the other add to the sums of a layer, in order, while several batches run."""
 
-    def __init__(self, batches: int) -> None:
+    def __init__(self, batches: int, repeated: Collection[str]) -> None:
         self.current = threading.local()
         self._change = threading.Condition()
-        self._passed: list[set[str] | None] = [set() for _ in range(batches)]
-        self._calls: dict[str, int] = {}
+        self._passed: list[set[tuple[str, int]] | None] = [set() for _ in range(batches)]
+        self._repeated = repeated
 
     @contextmanager
     def batch(self, index: int) -> Iterator[None]:
@@ -133,23 +157,25 @@ class _Turns:
                 self._change.notify_all()
 
     @contextmanager
-    def layer(self, name: str) -> Iterator[None]:
-        """Inside, all earlier batches have added to the layer, and no later one has."""
+    def layer(self, name: str, part: int) -> Iterator[None]:
+        """Inside, all earlier batches have added this part to the layer, and no later one has."""
         index = self.current.batch
-        if index == 0:
-            self._calls[name] = self._calls.get(name, 0) + 1
         # A layer that is called more than once has passed only when its batch has ended.
-        is_once = self._calls.get(name) == 1
+        is_once = name not in self._repeated
         with self._change:
             self._change.wait_for(
-                lambda: all(done is None or (is_once and name in done) for done in self._passed[:index])
+                lambda: all(done is None or (is_once and (name, part) in done) for done in self._passed[:index])
             )
         yield
         with self._change:
             done = self._passed[index]
             assert done is not None
-            done.add(name)
+            done.add((name, part))
             self._change.notify_all()
+
+
+class _Done(Exception):
+    """Raised to leave a forward pass of which nothing more is needed."""
 
 
 def collect(
@@ -159,6 +185,8 @@ def collect(
     run: Callable[[int], Tensor],
     batches: int,
     keep: Callable[[Tensor], None] | None = None,
+    repeated: Collection[str] = (),
+    is_ordered: bool = False,
 ) -> dict[str, Statistics]:
     """Run a model and collect what is asked for, by layer.
 
@@ -171,6 +199,9 @@ def collect(
         run: runs a calibration batch through the modules.
         batches: how many there are.
         keep: takes the outputs of `run`, in order.
+        repeated: names of the modules that `run` calls more than once.
+        is_ordered: `modules` are in the order of their calls; what comes behind the last is left out unless `keep`
+            wants it.
 
     Raises:
         LayerError: naming a layer whose input is not finite, or that nothing went through though statistics are wanted.
@@ -178,20 +209,28 @@ def collect(
     leader = {name: names[0] for names in shared for name in names}
     kept = -(-INPUTS // max(1, batches))
     sums = {name: _Sums(module, wanted, kept) for name, module in modules.items() if leader.get(name, name) == name}
-    turns = _Turns(batches)
+    turns = _Turns(batches, repeated)
+    last = next(reversed(sums), None) if is_ordered and keep is None and not repeated else None
 
     def before(name: str, x: Tensor) -> None:
-        with turns.layer(name):
-            sums[name].add(name, x)
+        if x.numel():
+            item = sums[name]
+            item.check(name, x)
+            vectors = patches(item.module, x)
+            for part in range(item.parts):
+                with turns.layer(name, part):
+                    item.add(part, x, vectors)
+        if name == last:
+            raise _Done
 
     def run_batch(index: int) -> Tensor | None:
-        with turns.batch(index):
+        with turns.batch(index), suppress(_Done):
             output = run(index)
-        return None if keep is None else output
+            return None if keep is None else output
+        return None
 
     with observed({name: modules[name] for name in sums}, before):
-        # The first batch runs alone: it tells how often each layer is called.
-        for output in chain(map(run_batch, range(min(1, batches))), ordered_map(run_batch, range(1, batches))):
+        for output in ordered_map(run_batch, range(batches)):
             if keep is not None and output is not None:
                 keep(output)
     for name, item in sums.items():

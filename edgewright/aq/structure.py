@@ -99,12 +99,16 @@ class Structure:
         shared: names of Linear layers that read the same tensor.
         pairs: producers with their consumers, in order of execution.
         unpaired: for each layer without a pair, why.
+        repeated: layers that were called more than once.
+        vectors: input vectors that the layer with the fewest got from the sample; positions of an image count.
     """
 
     order: tuple[str, ...]
     shared: tuple[tuple[str, ...], ...]
     pairs: tuple[Pair, ...]
     unpaired: Mapping[str, str]
+    repeated: frozenset[str]
+    vectors: int
 
     def within(self, owns: Callable[[str], bool]) -> "Structure":
         """The structure of the part of the model whose modules and parameters `owns` says yes to."""
@@ -118,7 +122,8 @@ class Structure:
                 reason = f"{pair.producer} before it is paired across blocks, with {outside[0]}"
                 unpaired |= {name: reason for name in names[1:] if owns(name)}
         order = tuple(name for name in self.order if owns(name))
-        return Structure(order, self.shared, tuple(pairs), unpaired)
+        repeated = frozenset(filter(owns, self.repeated))
+        return Structure(order, self.shared, tuple(pairs), unpaired, repeated, self.vectors)
 
 
 def trace(model: nn.Module, run: Callable[[], Any]) -> Structure:
@@ -154,6 +159,7 @@ class _Tracer(TorchDispatchMode):
         self.vectors: dict[int, str] = {}
         self.producers: dict[str, _Producer] = {}
         self.calls: dict[str, int] = {}
+        self.seen: dict[str, int] = {}
         self.groups: list[list[str]] = []
         self.readers: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self.labels: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
@@ -191,7 +197,9 @@ class _Tracer(TorchDispatchMode):
     def leave(self, name: str, output: Tensor) -> None:
         self.inside = False
         parts = tuple(Part(item) for item in self.layers[name].parameters(recurse=False))
-        self.produce(name, parts, output, 1 if isinstance(self.layers[name], nn.Conv2d) else -1)
+        axis = 1 if isinstance(self.layers[name], nn.Conv2d) else -1
+        self.seen[name] = self.seen.get(name, 0) + output.numel() // output.shape[axis]
+        self.produce(name, parts, output, axis)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -288,7 +296,8 @@ class _Tracer(TorchDispatchMode):
         is_linear = {name for name, module in self.layers.items() if isinstance(module, nn.Linear)} - twice
         groups = (tuple(name for name in names if name in is_linear) for names in self.groups)
         shared = tuple(names for names in groups if len(names) > 1)
-        return Structure(tuple(self.calls), shared, pairs, reasons)
+        fewest = min(self.seen.values(), default=0)
+        return Structure(tuple(self.calls), shared, pairs, reasons, frozenset(twice), fewest)
 
     def pair(self, name: str, producer: _Producer) -> Pair | None:
         known = ((item, item.channels[item.channels != FREE]) for item in producer.consumers)

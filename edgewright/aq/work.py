@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import nn
 
 from edgewright.aq.activations import Activations
+from edgewright.aq.algorithms import DEFAULT_ROUNDER
 from edgewright.aq.block import Block, Layer, install
 from edgewright.aq.contract import Applied, Rounder, Transform
 from edgewright.aq.failure import LayerError
 from edgewright.aq.memory import release
 from edgewright.aq.nearest import round_to_nearest
 from edgewright.aq.recorder import Recorder
-from edgewright.aq.report import OutputError, measure, output_error
+from edgewright.aq.report import OutputError, measure, output_error, rtn_error
 from edgewright.parallel import ordered_map
 from edgewright.rounding import clipped, min_max, quantize
 
@@ -26,17 +27,15 @@ def finish(
     recorder.advance(block.name, len(block.layers), 0.0, "calibration")
     _collect(block, recorder, outputs)
 
-    def rtn_error(name: str) -> OutputError:
-        layer = block.layers[name]
-        return output_error(layer, round_to_nearest(layer), block.statistics(name))
-
-    names = list(block.layers)
+    names, changes = list(block.layers), block.changes
     release()
-    baseline = dict(zip(names, ordered_map(rtn_error, names), strict=True))
+    errors = ordered_map(lambda name: rtn_error(block.layers[name], block.statistics(name)), names)
+    baseline = dict(zip(names, errors, strict=True))
     release()
     transform(block, transforms, recorder, "block")
     _collect(block, recorder, None)
     statistics = {name: block.statistics(name) for name in block.layers}
+    is_same = block.changes == changes
     for rounder_name, rounder in rounders.items():
 
         def left(rounder_name: str = rounder_name) -> list[str]:
@@ -47,8 +46,10 @@ def finish(
         def round_all(names: Sequence[str], name: str = rounder_name, rounder: Rounder = rounder) -> None:
             for layer_name, weight in rounder.round(block, names):
                 layer = block.layers[layer_name]
-                own = output_error(layer, weight, statistics[layer_name])
-                row = measure(layer, weight, own, baseline[layer_name], (*recorder.changed_by(layer_name), name))
+                own = rtn = baseline[layer_name]
+                if not is_same or layer.clip or name != DEFAULT_ROUNDER:
+                    own = output_error(layer, weight, statistics[layer_name], rtn.power if is_same else None)
+                row = measure(layer, weight, own, rtn, (*recorder.changed_by(layer_name), name))
                 recorder.row(row, block.install(layer_name, weight))
                 release()
 

@@ -14,7 +14,7 @@ from edgewright import registry
 
 PACKAGE = "edgewright.cli.commands"
 _UNWRAPPED = "\b"
-_ORDER = ("init", "validate", "plan", "run", "report", "push", "pull", "prune", "verify")
+_ORDER = ("init", "validate", "plan", "run", "report", "probe", "push", "pull", "prune", "verify")
 _HELP = """Make a trained PyTorch model fit an edge device.
 
 params.yaml says which models, algorithms and targets; `edgewright run` builds what is not built yet.

@@ -1,17 +1,14 @@
 """What graph quantization is asked for: an entry of `gq` in params.yaml."""
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, PositiveInt, model_validator
 
 from edgewright.config.entry import Entry
+from edgewright.config.precision import PRECISION, Precision
+from edgewright.config.search import Search
 
-FLOAT = "float"
-"""The precision of what is not quantized."""
-
-PRECISION = re.compile(r"w(2|4|8|16)a(8|16)")
 _WIDE_ACTIVATIONS = 16
 
 
@@ -47,6 +44,41 @@ class CalibrationMethod(Entry):
     options: Mapping[str, float] = {}
 
 
+class TensorCalibration(Entry):
+    """How a tensor gets its range: by a method with its options, or as it is given."""
+
+    method: str | None = None
+    options: Mapping[str, float] = {}
+    min: FiniteFloat | None = None
+    max: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "TensorCalibration":
+        if (self.method is None) == (self.min is None and self.max is None) or (self.options and self.method is None):
+            raise ValueError("give method, with options or without, or else min and max")
+        if self.method is None and (self.min is None or self.max is None or not self.min <= 0 <= self.max
+                                    or self.min == self.max):
+            raise ValueError(f"min {self.min} and max {self.max}: both are needed, with 0 from min to max, because "
+                             "every range holds zero, and not equal")
+        return self
+
+    @property
+    def given(self) -> tuple[float, float] | None:
+        """The range, where it is given."""
+        return None if self.min is None or self.max is None else (self.min, self.max)
+
+
+class Calibration(CalibrationMethod):
+    """How activations get their ranges.
+
+    `tensors` maps names of tensors (glob) to another method or a range; later patterns win. `max_clipped` is the share
+    of a tensor's values that may lie outside of its range.
+    """
+
+    tensors: Mapping[str, TensorCalibration] = {}
+    max_clipped: float = Field(0.25, ge=0, le=1)
+
+
 class ActivationScheme(Entry):
     """How activations are quantized; `dynamic` chooses the parameters of each token at run time."""
 
@@ -54,7 +86,7 @@ class ActivationScheme(Entry):
     mode: Literal["static", "dynamic"] = "static"
     symmetric: bool = False
     power_of_two: bool = False
-    calibration: CalibrationMethod = CalibrationMethod()
+    calibration: Calibration = Calibration()
 
     def __str__(self) -> str:
         scales = " with power-of-two scales" if self.power_of_two else ""
@@ -68,16 +100,6 @@ class LayerScheme(Entry):
     activations: ActivationScheme | None = None
 
 
-def _precision(text: str) -> str:
-    if text != FLOAT and not PRECISION.fullmatch(text):
-        raise ValueError(f"'{text}' is no precision; one is float, or w and a with their bits: w4a8, w8a8, w8a16, "
-                         "w16a16")
-    return text
-
-
-Precision = Annotated[str, AfterValidator(_precision)]
-"""`float`, or bits of weights and activations in short: `w8a16`."""
-
 LayerPrecision = Precision | WeightScheme | LayerScheme
 
 
@@ -90,13 +112,16 @@ class GqScheme(Entry):
     half: {dtype: float16}
     ```
     `layers` maps module scopes (glob) to a precision, to other weights, or to weights and activations.
-    `dtype` is what runs in float.
+    `dtype` is what runs in float. `search` finds `layers`; those that are given stay and win. `encodings` is an edited
+    `encodings.json`, whose scales and zero points replace those that would be found.
     """
 
     weights: WeightScheme | None = None
     activations: ActivationScheme | None = None
     layers: Mapping[str, LayerPrecision] = {}
-    dtype: Literal["float32", "float16"] = Field("float32")
+    dtype: Literal["float32", "float16"] = "float32"
+    search: Search | None = None
+    encodings: str | None = None
 
     @property
     def is_float(self) -> bool:
@@ -112,7 +137,31 @@ class GqScheme(Entry):
     def _layers(self) -> "GqScheme":
         if self.layers and self.is_float:
             raise ValueError("layers changes what weights or activations say; give one of them, or leave layers out")
+        if self.is_float and (self.search is not None or self.encodings is not None):
+            raise ValueError("search and encodings go with weights or activations, whose form they keep")
+        for pattern, layer in self.layers.items():
+            if isinstance(layer, LayerScheme) and layer.activations and layer.activations.calibration.tensors:
+                raise ValueError(f"layers: {pattern}: tensors stands once, under activations.calibration of the scheme")
         return self
+
+    @property
+    def all_activations(self) -> dict[str, ActivationScheme]:
+        """Everything that is said of activations, by its key in the scheme."""
+        found = {} if self.activations is None else {"activations": self.activations}
+        for pattern, layer in self.layers.items():
+            if isinstance(layer, LayerScheme) and layer.activations is not None:
+                found[f"layers.{pattern}.activations"] = layer.activations
+        return found
+
+    @property
+    def calibration_methods(self) -> tuple[str, ...]:
+        """Names of the calibration methods that the scheme uses, sorted."""
+        found = set()
+        for activations in self.all_activations.values():
+            if activations.mode == "static":
+                tensors = activations.calibration.tensors.values()
+                found |= {activations.calibration.method, *(item.method for item in tensors if item.method is not None)}
+        return tuple(sorted(found))
 
     def of_layer(self, pattern: str) -> LayerScheme | None:
         """What holds for the modules of a pattern of `layers`; None leaves them float."""

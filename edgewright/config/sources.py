@@ -89,7 +89,7 @@ class DataSource(Entry):
 
     `columns` maps a role (text, image, label, input) to a column; `range` is the least and the greatest
     number that may stand in an `input` column; `samples` counts windows for a language model and rows
-    elsewhere, null takes all.
+    elsewhere, null takes all; `search` counts further ones, on which a search of gq judges and nothing else looks.
     """
 
     source: str | None = None
@@ -99,6 +99,7 @@ class DataSource(Entry):
     columns: Mapping[Literal["text", "image", "label", "input"], str] = {}
     range: tuple[FiniteFloat, FiniteFloat] | None = None
     samples: PositiveInt | None = None
+    search: int = Field(0, ge=0)
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
@@ -107,6 +108,8 @@ class DataSource(Entry):
             raise ValueError("give exactly one of source, synthetic")
         if self.synthetic is not None and self.samples is None:
             raise ValueError("synthetic data needs samples: N")
+        if self.search and self.samples is None:
+            raise ValueError("search: N goes with samples: N, or nothing would be left for it")
         if self.synthetic is not None and (self.name, self.split) != (None, None):
             raise ValueError("split and name go with a Hugging Face dataset")
         if self.range is not None and ("input" not in self.columns or self.range[0] >= self.range[1]):

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,39 @@ from numpy.typing import NDArray
 from edgewright.errors import InputError, first_line
 
 FILE = "sample.parquet"
+SEARCH_FILE = "search.parquet"
 ROW_DIGEST = "row_digest"
 LABEL = "label"
+WRONG_DIGEST = "the content has not the digest that the file states; build it again"
 _METADATA = b"edgewright"
 _ROW_GROUP = 4096
+_READ_BYTES = 1 << 20
 _ZSTD_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One sample's part of an input: its shape, and its dtype by name."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class Samples(Protocol):
+    """Samples that are read in order as often as wanted, held in memory or not."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """The inputs of the model, in the order of its forward pass."""
+
+    def head(self, count: int) -> "Samples":
+        """The first `count` samples, or all where there are fewer."""
+
+    def batches(self, size: int) -> Iterator[tuple[NDArray[Any], ...]]:
+        """Inputs in order, `size` samples at a time; the last batch may be smaller."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,16 +80,25 @@ class Sample:
         return len(next(iter(self.inputs.values())))
 
     @property
+    def fields(self) -> Mapping[str, Field]:
+        """Shape and dtype of one sample's part of each input."""
+        return {name: Field(tuple(array.shape[1:]), str(array.dtype)) for name, array in self.inputs.items()}
+
+    @property
     def source_digests(self) -> frozenset[str]:
         """Digests of all source rows that the sample holds content of."""
         return frozenset(digest for digests in self.row_digests for digest in digests)
 
     def head(self, count: int) -> "Sample":
         """The first `count` samples, or all where there are fewer."""
+        return self.part(slice(0, count))
+
+    def part(self, at: slice) -> "Sample":
+        """The samples of a slice."""
         return Sample(
-            inputs={name: array[:count] for name, array in self.inputs.items()},
-            labels=None if self.labels is None else self.labels[:count],
-            synthetic=self.synthetic, row_digests=self.row_digests[:count],
+            inputs={name: array[at] for name, array in self.inputs.items()},
+            labels=None if self.labels is None else self.labels[at],
+            synthetic=self.synthetic, row_digests=self.row_digests[at],
         )
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[Any], ...]]:
@@ -97,19 +135,8 @@ class Sample:
             InputError: the file is missing, is no parquet, was not written by Edgewright, or its content does not
                 have the digest that it states.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if not path.is_file():
-            raise InputError(f"{path}: no such sample")
-        try:
-            table = pq.read_table(path)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
-        metadata = table.schema.metadata or {}
-        if _METADATA not in metadata:
-            raise InputError(f"{path}: not a sample: the parquet metadata 'edgewright' is missing")
-        described = json.loads(metadata[_METADATA])
+        with opened(path) as (file, described):
+            table = file.read()
         sample = Sample(
             inputs={
                 # A copy, because torch.from_numpy warns of arrays that it cannot write to.
@@ -121,27 +148,71 @@ class Sample:
             row_digests=tuple(tuple(digests) for digests in table[ROW_DIGEST].to_pylist()),
         )
         if sample.digest != described["digest"]:
-            raise InputError(f"{path}: the content has not the digest that the file states; build it again")
+            raise InputError(f"{path}: {WRONG_DIGEST}")
         return sample
 
     def _description(self) -> dict[str, Any]:
         return {
             "schema": 1,
             "inputs": {
-                name: {"shape": list(array.shape[1:]), "dtype": str(array.dtype)} for name, array in self.inputs.items()
+                name: {"shape": list(field.shape), "dtype": field.dtype} for name, field in self.fields.items()
             },
             "synthetic": self.synthetic, "digest": self.digest,
         }
 
     def _content_digest(self) -> str:
-        digest = hashlib.sha256()
-        for name, array in self.inputs.items():
-            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-            digest.update(array.tobytes())
-        if self.labels is not None:
-            digest.update(b"label\n" + self.labels.tobytes())
-        digest.update(json.dumps([self.row_digests, self.synthetic]).encode())
-        return digest.hexdigest()
+        columns = {name: iter([array.tobytes()]) for name, array in self.inputs.items()}
+        labels = None if self.labels is None else iter([self.labels.tobytes()])
+        return content_digest(self.fields, len(self), columns, labels, self.row_digests, self.synthetic)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    """The parquet file of a sample, and what it says of itself.
+
+    Raises:
+        InputError: the file is missing, is no parquet (found here or while it is read), or was not written by
+            Edgewright.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such sample")
+    try:
+        # Buffered, because otherwise all of a row group is read at once.
+        with pq.ParquetFile(path, buffer_size=_READ_BYTES, pre_buffer=False) as file:
+            metadata = file.schema_arrow.metadata or {}
+            if _METADATA not in metadata:
+                raise InputError(f"{path}: not a sample: the parquet metadata 'edgewright' is missing")
+            yield file, json.loads(metadata[_METADATA])
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a readable parquet file: {first_line(error)}") from error
+
+
+def content_digest(
+    fields: Mapping[str, Field],
+    rows: int,
+    columns: Mapping[str, Iterator[bytes]],
+    labels: Iterator[bytes] | None,
+    row_digests: Iterable[Sequence[str]],
+    synthetic: bool,
+) -> str:
+    """sha256 of a sample's content, taken in pieces."""
+    digest = hashlib.sha256()
+    for name, field in fields.items():
+        digest.update(f"{name} {field.dtype} {(rows, *field.shape)}\n".encode())
+        for piece in columns[name]:
+            digest.update(piece)
+    if labels is not None:
+        digest.update(b"label\n")
+        for piece in labels:
+            digest.update(piece)
+    # As JSON of [row digests, synthetic], a row at a time.
+    for index, digests in enumerate(row_digests):
+        digest.update(("[[" if index == 0 else ", ").encode() + json.dumps(list(digests)).encode())
+    digest.update(f"{']' if rows else '[[]'}, {json.dumps(synthetic)}]".encode())
+    return digest.hexdigest()
 
 
 def _values(column: Any) -> NDArray[Any]:

@@ -13,7 +13,7 @@ from edgewright.datasets import arrays, expectations, images, kinds, labels, rol
 from edgewright.datasets.content import text_digest
 from edgewright.datasets.decoded import Decoded, shape_text
 from edgewright.datasets.sample import FILE as SAMPLE_FILE
-from edgewright.datasets.sample import Sample
+from edgewright.datasets.sample import SEARCH_FILE, Sample
 from edgewright.datasets.validate import FILE as VALIDATION_FILE
 from edgewright.datasets.validate import validate, write
 from edgewright.errors import ConfigError, InputError
@@ -29,15 +29,19 @@ class Drawn:
     Attributes:
         facts: source, seed, numbers of samples, source rows and rows left out, signature and digest.
         expectations: the outcome of each rule, see `validate`.
+        search: the rows behind the sample that a search judges on, None where `search` asks for none.
     """
 
     sample: Sample
     facts: Mapping[str, Any]
     expectations: list[dict[str, Any]]
+    search: Sample | None = None
 
     def write(self, folder: Path) -> None:
-        """Write `sample.parquet` and the readable `validation.json`; equal samples are equal bytes."""
+        """Write `sample.parquet`, `search.parquet` and the readable `validation.json`; equal samples, equal bytes."""
         self.sample.save(folder / SAMPLE_FILE)
+        if self.search is not None:
+            self.search.save(folder / SEARCH_FILE)
         write(folder / VALIDATION_FILE, self.expectations, self.facts)
 
 
@@ -64,6 +68,8 @@ def draw(
         ConfigError: columns or preprocessing do not go with the model.
         InputError: the source does not load, has too few rows, or a rule is broken; one line.
     """
+    if data.search:
+        return _divided(data, model_folder, spec, exclude, workspace)
     excluded = exclude.source_digests if exclude is not None else frozenset()
     if data.synthetic is not None:
         return _synthetic(data, spec, excluded)
@@ -80,6 +86,17 @@ def draw(
         else:
             drawn = _rows(data, rows, wanted.content, spec, excluded)
     return replace(drawn, expectations=[*schema, *drawn.expectations])
+
+
+def _divided(data: DataSource, model_folder: Path, spec: ModelSpec, exclude: Sample | None, workspace: Path) -> Drawn:
+    """A sample of `samples` rows and one of `search` rows, drawn as one so that they share none."""
+    assert data.samples is not None
+    whole = data.model_copy(update={"samples": data.samples + data.search, "search": 0})
+    drawn = draw(whole, model_folder, spec, exclude=exclude, workspace=workspace)
+    first, second = drawn.sample.head(data.samples), drawn.sample.part(slice(data.samples, None))
+    facts = {**drawn.facts, "samples": len(first), "digest": first.digest}
+    facts["search"] = {"samples": len(second), "digest": second.digest}
+    return replace(drawn, sample=first, search=second, facts=facts)
 
 
 def _schema(rows: source.Rows) -> list[dict[str, Any]]:

@@ -95,13 +95,11 @@ class _Digests:
         return recipes.used(params.aq[recipe], f"params.yaml: aq.{recipe}")
 
     def calibration_method(self, params: Params, scheme: str) -> Narrowing:
-        activations = params.gq[scheme].activations
-        names = (activations.calibration.method,) if activations and activations.mode == "static" else ()
-        found: Narrowing = {}
-        for package in self.sources.registries("edgewright.gq"):
-            if activations is None or activations.calibration.method in registry.names(package):
-                found[package] = names
-        return found
+        names = params.gq[scheme].calibration_methods
+        return {
+            package: tuple(name for name in names if name in registry.names(package))
+            for package in self.sources.registries("edgewright.gq")
+        }
 
     def modules(self, names: Collection[str], choices: Narrowing) -> str:
         closure = self.sources.closure(names, choices)

@@ -142,7 +142,7 @@ class _Builder:
             "aq": (aq, {**named, "recipe": recipe}),
             "ir": (aq, {"model": model, "aq": aq}),
             "go": (go, {**named, "ir": aq, "target": target}),
-            "gq": (gq, {**named, "go": go, "target": target, "scheme": scheme}),
+            "gq": (gq, {**named, "go": go, "target": target, "scheme": scheme, "encodings": self.encodings(scheme)}),
             "compile": (gq, {"model": model, "gq": gq, "target": target}),
         }
         for stage, (key, item) in items.items():
@@ -172,6 +172,12 @@ class _Builder:
         source = self.params.data[data].source
         stand_in = f"stages/{stage}.py"
         return stand_in if source is None else self.source(source, f"data.{data}.source", stand_in)
+
+    def encodings(self, scheme: str) -> str:
+        path = self.params.gq[scheme].encodings
+        if path is not None and not (self.root / path).is_file():
+            raise ConfigError(f"params.yaml: gq.{scheme}.encodings: no file {path}")
+        return "stages/gq.py" if path is None else str(PurePosixPath(path))
 
     def source(self, source: str, where: str, stand_in: str) -> str:
         """Path that DVC depends on; `stand_in` for what lies on the hub, which DVC cannot see."""

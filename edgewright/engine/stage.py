@@ -87,10 +87,13 @@ class Context:
         Its name holds a digest of the files, the parameters and the code that the stage depends on; what the same
         instance left under another digest is removed.
         """
-        recipe = self.item.get("recipe")
+        recipe, scheme = self.item.get("recipe"), self.item.get("scheme")
         state = {
             "inputs": {field: sha256_tree(path) for field, path in self.inputs.items()},
-            "params": self.params.aq[recipe].model_dump(mode="json", exclude={"checkpoint"}) if recipe else None,
+            "params": [
+                self.params.aq[recipe].model_dump(mode="json", exclude={"checkpoint"}) if recipe else None,
+                self.params.gq[scheme].model_dump(mode="json") if scheme else None,
+            ],
             "code": [read_json(self.workspace.code_file).get(part) for part in (self.stage, "factory")],
         }
         digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:16]

@@ -52,7 +52,7 @@ def _mistake(check: Callable[[], None]) -> EdgewrightError | None:
 
 def _checks(workspace: Workspace, params: Params) -> Iterator[Callable[[], None]]:
     """The checks, from the small to the whole; each raises on the first mistake of its part."""
-    from edgewright.gq.validate import check_calibration
+    from edgewright.gq.validate import check_methods
     from edgewright.models.check import check as check_model
 
     root = workspace.root
@@ -66,12 +66,13 @@ def _checks(workspace: Workspace, params: Params) -> Iterator[Callable[[], None]
     for name, recipe in params.aq.items():
         yield partial(_recipe, recipe, f"params.yaml: aq.{name}")
     for name, scheme in params.gq.items():
-        yield partial(check_calibration, scheme, f"params.yaml: gq.{name}")
+        yield partial(check_methods, scheme, f"params.yaml: gq.{name}")
     for index, entry in enumerate(params.variants):
         for target, scheme_name in product(entry.target, entry.gq):
             yield partial(_scheme, params, target, scheme_name, index)
         for model_name, recipe_name, scheme_name in product(entry.model, entry.aq, entry.gq):
             yield partial(_weights, params, model_name, recipe_name, scheme_name, index)
+            yield partial(_search, params, model_name, scheme_name, index)
     yield partial(_plan, params, root)
 
 
@@ -139,6 +140,17 @@ def _weights(params: Params, model: str, recipe: str, scheme: str, index: int) -
             place = f" for the layers '{pattern}'" if pattern else ""
             raise ConfigError(f"{where}: aq.{recipe} chooses {_form(layer)}{place}, which gq.{scheme} cannot carry on:"
                               f" its weights are {_form(weights)}; give aq {', '.join(needed)}, or gq other weights")
+
+
+def _search(params: Params, model: str, scheme: str, index: int) -> None:
+    """A search has rows of its own to judge on."""
+    if scheme not in params.gq or params.gq[scheme].search is None or model not in params.models:
+        return
+    name = params.models[model].calibration
+    data = params.data.get(name)
+    if data is not None and not data.search:
+        raise ConfigError(f"params.yaml: variants[{index}]: gq.{scheme}.search judges on rows of its own; give "
+                          f"data.{name} samples: N and search: N")
 
 
 def _changed(recipe: AqRecipe) -> dict[str, AqRecipe]:

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgewright.gq.encodings import Overrides
     from edgewright.gq.quantizer import Quantized, quantize
+    from edgewright.gq.search.precisions import find_precisions
 
-__all__ = ["Overrides", "Quantized", "quantize"]
+__all__ = ["Overrides", "Quantized", "find_precisions", "quantize"]
 
 _MODULES = {
     "Overrides": "edgewright.gq.encodings",
     "Quantized": "edgewright.gq.quantizer",
     "quantize": "edgewright.gq.quantizer",
+    "find_precisions": "edgewright.gq.search.precisions",
 }
 
 

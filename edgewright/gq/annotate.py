@@ -1,12 +1,13 @@
 """Which operators of a program run on integers, in which kernel, and where quantize-dequantize pairs stand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from torch.fx import GraphModule, Node
 
 from edgewright import ir
 from edgewright.gq import integers
+from edgewright.gq.names import name_tensors
 from edgewright.gq.operators import (
     activations_of,
     channel_axis,
@@ -18,6 +19,7 @@ from edgewright.gq.operators import (
     weight_of,
 )
 from edgewright.gq.scheme import ModuleScheme, Resolved
+from edgewright.ir.nodes import is_quantization
 from edgewright.targets import Kernel, Operator, Target, find_kernel
 
 _PADDINGS = ("pad", "constant_pad_nd")
@@ -72,16 +74,22 @@ class Annotation:
     left_float: tuple[LeftFloat, ...]
 
 
-def scopes_of(module: GraphModule) -> list[str]:
-    """Paths by which `layers` can name an operator of the program, sorted."""
-    found = {scope for node in module.graph.nodes if is_operator(node) for scope in names_of(node)}
-    return sorted(found)
+Names = Mapping[Node, tuple[str, ...]]
+"""What `layers` can call each operator."""
 
 
-def names_of(node: Node) -> tuple[str, ...]:
-    """The module of `node`, and the one that owns its weight: they differ where operators were merged."""
-    owner = integers.owner_of(node) if takes_weight(ir.operator_name(node.target)) else None
-    return (ir.scope(node),) if owner is None else (ir.scope(node), owner)
+def names_of(module: GraphModule) -> Names:
+    """What `layers` can call each operator of the program.
+
+    Its module, the module that owns its weight (they differ where operators were merged), and itself:
+    `stage1.relu1:relu`, as in encodings.json.
+    """
+    found = {}
+    for node, name in name_tensors(module).items():
+        if is_operator(node):
+            owner = integers.owner_of(node) if takes_weight(ir.operator_name(node.target)) else None
+            found[node] = (ir.scope(node), *([] if owner is None else [owner]), name)
+    return found
 
 
 def annotate(module: GraphModule, target: Target, scheme: Resolved) -> Annotation:
@@ -97,17 +105,18 @@ def annotate(module: GraphModule, target: Target, scheme: Resolved) -> Annotatio
     """
     chosen: dict[Node, Quantized] = {}
     left: list[LeftFloat] = []
-    for node in module.graph.nodes:
-        if not is_operator(node) or integers.is_quantization(node):
+    asked = {node: scheme.at(*names) for node, names in names_of(module).items()}
+    for node, wanted in asked.items():
+        if is_quantization(node):
             continue
-        found = _choose(module, node, target, scheme)
+        found = _choose(module, node, target, wanted)
         if isinstance(found, Quantized):
             chosen[node] = found
         elif found is not None:
             left.append(found)
     for node in list(chosen):
         if node in chosen:
-            chosen[node] = _with_neighbours(chosen[node], target, scheme, chosen)
+            chosen[node] = _with_neighbours(chosen[node], target, asked, chosen)
     inside = {node for plan in chosen.values() for node in plan.inside}
     left = [item for item in left if item.node not in inside]
     for node in _idle_movements(chosen):
@@ -117,9 +126,8 @@ def annotate(module: GraphModule, target: Target, scheme: Resolved) -> Annotatio
     return Annotation(tuple(chosen.values()), tuple(sorted(left, key=lambda item: order[item.node])))
 
 
-def _choose(module: GraphModule, node: Node, target: Target, scheme: Resolved) -> Quantized | LeftFloat | None:
+def _choose(module: GraphModule, node: Node, target: Target, wanted: ModuleScheme) -> Quantized | LeftFloat | None:
     op = ir.operator_name(node.target)
-    wanted = scheme.at(*names_of(node))
     weighted = takes_weight(op)
     is_dynamic = wanted.activations is None or wanted.activations.mode == "dynamic"
     if not is_float(node) or (is_dynamic and not weighted and not wanted.is_exempt):
@@ -162,19 +170,19 @@ def _weight_refusal(module: GraphModule, node: Node, wanted: ModuleScheme) -> st
 
 
 def _with_neighbours(
-    plan: Quantized, target: Target, scheme: Resolved, chosen: dict[Node, Quantized]
+    plan: Quantized, target: Target, asked: Mapping[Node, ModuleScheme], chosen: dict[Node, Quantized]
 ) -> Quantized:
     """`plan` with what runs inside its kernel, unless exempt; the absorbed and fused are taken out of `chosen`."""
     operator = target.operator(ir.operator_name(plan.node.target))
     if operator is None or not plan.is_static:
         return plan
     before = _absorbed(plan, operator)
-    if before is not None and not scheme.at(*names_of(before)).is_exempt:
+    if before is not None and not asked[before].is_exempt:
         edges = ((before, before.all_input_nodes[0]), *plan.edges[1:])
         plan = replace(plan, edges=edges, inside=(before,))
         chosen.pop(before, None)
     after = _fused(plan.node, operator)
-    if after is not None and not scheme.at(*names_of(after)).is_exempt:
+    if after is not None and not asked[after].is_exempt:
         plan = replace(plan, tail=after, inside=(*plan.inside, after))
         chosen.pop(after, None)
     return plan

@@ -61,17 +61,27 @@ def correct(
         error, bias = weights[node].error, bias_of(node)
         assert error is not None
         assert bias is not None
-        target = cast(Callable[..., torch.Tensor], node.target)
-        arguments: list[Any] = list(node.args)
-        shift = target(mean, error, None, *arguments[_BIAS + 1 :], **_rest(node))
-        channels = shift.movedim(-1 if is_linear(ir.operator_name(node.target)) else 1, 0).flatten(1).mean(1)
         before = ir.tensor_of(module, bias)
-        after = (before.to(torch.float64) + channels).to(before.dtype)
+        after = (before.to(torch.float64) + shift(node, error, mean)).to(before.dtype)
         # A copy, because the constant is written to and `after` must stay.
         new = ir.constant(module, after.clone(), str(bias.target), node)
         node.replace_input_with(bias, new)
         corrections.append(Correction(new, before, after))
     return tuple(corrections)
+
+
+def shift(node: Node, error: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+    """E[(W - Q(W)) x] of each output channel, float64 [out].
+
+    Args:
+        node: an operator that takes a weight.
+        error: float64, W - Q(W) in the shape of the weight.
+        mean: float64 mean of its input, [1, ...].
+    """
+    target = cast(Callable[..., torch.Tensor], node.target)
+    arguments: list[Any] = list(node.args)
+    moved = target(mean, error, None, *arguments[_BIAS + 1 :], **_rest(node))
+    return moved.movedim(-1 if is_linear(ir.operator_name(node.target)) else 1, 0).flatten(1).mean(1)
 
 
 def keep_if_better(

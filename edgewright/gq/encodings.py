@@ -32,7 +32,8 @@ class TensorEncoding(_Entry):
     """One group of tensors that share parameters, mostly a group of one.
 
     `min` and `max` are the smallest and the largest real number that the integers reach; they follow from scale and
-    zero point and are ignored when the file is read back, as is `method`.
+    zero point and are ignored when the file is read back, as are `method` and `clipped`, the share of the sample's
+    values that lie outside.
     """
 
     name: str
@@ -47,6 +48,7 @@ class TensorEncoding(_Entry):
     min: float
     max: float
     method: str
+    clipped: float = Field(0.0, ge=0, le=1)
     shared_by: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -203,7 +205,7 @@ class Overrides:
 
 
 def tensor_encoding(
-    group: Group, parameters: Parameters, method: str, names: Mapping[Any, str]
+    group: Group, parameters: Parameters, method: str, clipped: float, names: Mapping[Any, str]
 ) -> TensorEncoding:
     """The entry of a group of tensors."""
     first = group.members[0]
@@ -213,7 +215,8 @@ def tensor_encoding(
         name=group.name, scope=ir.scope(first), operator=operator, bits=8 if group.grid.bits == 8 else 16,
         dtype="int8" if group.grid.dtype == "int8" else "int16", symmetric=group.grid.symmetric,
         power_of_two=group.grid.power_of_two, scale=parameters.scale, zero_point=parameters.zero_point,
-        min=low, max=high, method=method, shared_by=tuple(names[member] for member in group.members[1:]),
+        min=low, max=high, method=method, clipped=clipped,
+        shared_by=tuple(names[member] for member in group.members[1:]),
     )  # fmt: skip
 
 

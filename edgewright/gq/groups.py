@@ -1,12 +1,10 @@
 """Tensors that share quantization parameters, solved over the whole graph."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from torch.fx import GraphModule, Node
+from torch.fx import Node
 
-from edgewright import ir
 from edgewright.gq.annotate import Annotation, Quantized
 from edgewright.gq.parameters import ActivationGrid
 
@@ -40,22 +38,6 @@ class Group:
     members: tuple[Node, ...]
     sources: tuple[Node, ...]
     grid: ActivationGrid
-
-
-def name_tensors(module: GraphModule) -> dict[Node, str]:
-    """A readable name of every float tensor: `input:x`, `stage1.relu1:relu`; `#2` marks the second of its kind."""
-    names: dict[Node, str] = {}
-    seen: Counter[str] = Counter()
-    for node in module.graph.nodes:
-        if node.op == "placeholder":
-            names[node] = f"input:{node.name}"
-        elif node.op == "get_attr":
-            names[node] = f"constant:{node.target}"
-        elif node.op == "call_function":
-            base = f"{ir.scope(node)}:{ir.operator_name(node.target)}"
-            seen[base] += 1
-            names[node] = base if seen[base] == 1 else f"{base}#{seen[base]}"
-    return names
 
 
 def solve(annotation: Annotation, names: Mapping[Node, str]) -> tuple[Group, ...]:

@@ -13,7 +13,6 @@ from edgewright.gq.operators import channel_axis, weight_of
 
 _VIEWS = ("view", "reshape", "slice")
 _DEQUANTIZE = ("dequantize_affine", "dequantize_per_channel", "dequantize_per_tensor")
-_QUANTIZATION = ("torchao", "quantized_decomposed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +43,6 @@ class Integers:
     def is_symmetric(self) -> bool:
         """Whether all zero points are 0."""
         return not bool(self.zero_point.any())
-
-
-def is_quantization(node: Node) -> bool:
-    """Whether `node` is one of the standard quantization operators."""
-    return isinstance(node.target, torch._ops.OpOverload) and node.target.namespace in _QUANTIZATION
 
 
 def origin(weight: Node) -> Node | None:

@@ -7,7 +7,12 @@ import torch
 from torch.fx import GraphModule, Node
 
 from edgewright import ir
+from edgewright.ir.nodes import is_float, is_operator
 
+__all__ = [
+    "activations_of", "bias_of", "channel_axis", "is_float", "is_linear", "is_operator", "is_zero_padding_of_plane",
+    "takes_weight", "weight_of",
+]
 _PLANE = 2
 _BIAS = 2
 _LINEAR = "linear"
@@ -17,17 +22,6 @@ _CHANNEL_AXIS = {
 }  # fmt: skip
 _OPERANDS = frozenset({"add", "sub", "mul", "div", "matmul", "bmm", "cat", "maximum", "minimum"})
 _GROUPS_ARGUMENT = {"conv_transpose1d": 6, "conv_transpose2d": 6, "conv_transpose3d": 6}
-
-
-def is_float(node: Node) -> bool:
-    """Whether the result of `node` is one floating-point tensor."""
-    value = node.meta.get("val")
-    return isinstance(value, torch.Tensor) and value.dtype.is_floating_point
-
-
-def is_operator(node: Node) -> bool:
-    """Whether `node` calls an operator of torch, and not a Python function on sizes."""
-    return node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload)
 
 
 def takes_weight(op: str) -> bool:

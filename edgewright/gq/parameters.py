@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from edgewright.config.schemes import ActivationScheme
 
+_HALF_STEP = 0.5 + 1e-3
+"""What rounding may move, in steps; the excess is for scales that are rounded to float32."""
 _SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 
 
@@ -79,6 +81,11 @@ class ActivationGrid:
         """The smallest and the largest real number that an integer of the grid stands for."""
         scale, zero_point = parameters.scale, parameters.zero_point
         return (self.qmin - zero_point) * scale, (self.qmax - zero_point) * scale
+
+    def reach(self, parameters: Parameters) -> tuple[float, float]:
+        """The numbers that are rounded and not clipped: half a step more than `limits` at either end."""
+        low, high = self.limits(parameters)
+        return low - _HALF_STEP * parameters.scale, high + _HALF_STEP * parameters.scale
 
     def rounded(self, values: NDArray[np.float64], parameters: Parameters) -> NDArray[np.float64]:
         """`values` quantized and dequantized."""

@@ -4,29 +4,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
 
 from edgewright import ir
 from edgewright.config import GqScheme
-from edgewright.datasets import Sample
-from edgewright.gq import calibration, half, sensitivity, validate
-from edgewright.gq.annotate import Annotation, annotate, scopes_of
+from edgewright.datasets import Samples
+from edgewright.gq import half, ranges, sensitivity, validate
+from edgewright.gq.annotate import Annotation, annotate, names_of
 from edgewright.gq.annotate import Quantized as QuantizedOperator
-from edgewright.gq.collect import observe, rows
+from edgewright.gq.collect import rows
 from edgewright.gq.correction import correct, correctable, keep_if_better
 from edgewright.gq.encodings import (
     BiasCorrection,
     Encodings,
     Overrides,
     left_float_encoding,
-    tensor_encoding,
     weight_encoding,
 )
-from edgewright.gq.groups import Group, QuantizedTensor, grid_of, name_tensors, parameters_by_tensor, solve
+from edgewright.gq.groups import QuantizedTensor, grid_of, parameters_by_tensor, solve
 from edgewright.gq.insert import insert_dynamic, insert_static, insert_weight
 from edgewright.gq.integers import owner_of
+from edgewright.gq.names import name_tensors
 from edgewright.gq.operators import weight_of
 from edgewright.gq.parameters import Parameters
 from edgewright.gq.scheme import Resolved
@@ -43,8 +42,6 @@ CORRECTION_ROWS = 256
 
 _CORRECTION_BATCH = 16
 
-_EDITED = "encodings"
-
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
@@ -53,20 +50,23 @@ class Quantized:
     Attributes:
         program: with quantize and dequantize operators, canonical; float where the target or the scheme wants it.
         encodings: value of `encodings.json`, see docs/gq.md; `Overrides.parse` reads it back.
-        sensitivity: value of `sensitivity.json`: {"modules": [{"scope", "operator", "snr_db", "mse", "cosine"}]},
+        sensitivity: value of `sensitivity.json`: {"modules": [{"scope", "operator", "index", "snr_db", "mse",
+            "cosine"}]},
             worst first.
+        warnings: lines on what is quantized as asked and looks wrong: tensors that are clipped a lot.
     """
 
     program: ExportedProgram
     encodings: Mapping[str, Any]
     sensitivity: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
 
 
 def quantize(
     program: ExportedProgram,
     target: Target,
     scheme: GqScheme,
-    sample: Sample,
+    sample: Samples,
     *,
     encodings: Overrides | None = None,
     progress: Progress = silent,
@@ -74,21 +74,22 @@ def quantize(
 ) -> Quantized:
     """Quantize `program`.
 
-    The result depends on its arguments alone: rows run one at a time on one thread.
+    The result depends on its arguments alone: every row runs alone, on one thread.
 
     Args:
         program: a Program; integer weights in it stay as they are.
         target: what the device has kernels for.
         scheme: what is wanted; an empty one returns the program as it is.
-        sample: calibration data, read as often as the calibration method asks.
+        sample: calibration data, read once, and its first rows again to judge corrections and drift.
         encodings: parameters that replace what would be found here.
-        progress: called for each row of each pass.
+        progress: called for each row.
         where: key of the scheme in the configuration, the start of a message.
 
     Raises:
         ConfigError: the target cannot do the scheme, a pattern of `layers` matches no module, integer weights from aq
             are not those the scheme asks for, or an override fits nothing.
-        InputError: the sample does not fit the program, or an activation or weight is not finite.
+        InputError: the sample does not fit the program, an activation or weight is not finite, or a tensor would be
+            clipped more than `max_clipped`.
     """
     validate.check(target, scheme, where)
     if scheme.is_empty:
@@ -101,14 +102,14 @@ def _quantized(
     program: ExportedProgram,
     target: Target,
     scheme: GqScheme,
-    sample: Sample,
+    sample: Samples,
     encodings: Overrides | None,
     progress: Progress,
     where: str,
 ) -> Quantized:
     ir.register()
     module = ir.unlift(program)
-    resolved = Resolved(scheme, scopes_of(module), where)
+    resolved = Resolved(scheme, names_of(module).values(), where)
     annotation = Annotation((), ()) if scheme.is_float else annotate(module, target, resolved)
     names = name_tensors(module)
     halved = half.operators(module, annotation) if scheme.dtype == "float16" else ()
@@ -119,8 +120,9 @@ def _quantized(
         encodings.check(target, groups, {owner_of(plan.node) or "": plan.scheme.weights for plan in weighted})
     biased = correctable(weighted)
     averaged = list(dict.fromkeys(biased.values()))
-    parameters, means = _parameters(module, groups, names, scheme, sample, encodings, progress, where, averaged)
-    by_tensor = {tensor: parameters[group.name][0] for tensor, group in parameters_by_tensor(groups).items()}
+    wanted = ranges.wanted(annotation, groups, names, scheme, encodings, where)
+    found, means = ranges.find(module, wanted, names, sample, progress, averaged)
+    by_tensor = {tensor: found[group.name].parameters for tensor, group in parameters_by_tensor(groups).items()}
     weights = {plan.node: _weight(module, plan, by_tensor, encodings) for plan in weighted}
     shifted = {node: means[source] for node, source in biased.items()}
     outputs = sensitivity.observed(module, names)
@@ -134,7 +136,7 @@ def _quantized(
     drift = sensitivity.measure(reference, module, restored, rows(module, sample.head(DRIFT_ROWS)))
     described = Encodings(
         target=target.name,
-        tensors=tuple(tensor_encoding(group, *parameters[group.name], names) for group in groups),
+        tensors=tuple(ranges.encoding(group, found[group.name], names) for group in groups),
         weights=tuple(weight_encoding(weight, ir.operator_name(node.target)) for node, weight in weights.items()),
         dynamic=tuple(dict.fromkeys(ir.scope(plan.node) for plan in annotation.quantized if plan.is_dynamic)),
         float16=tuple(dict.fromkeys(ir.scope(node) for node in halved)),
@@ -143,39 +145,7 @@ def _quantized(
     )
     result = ir.relift(module, program)
     ir.verify(result)
-    return Quantized(result, described.json_value(), drift)
-
-
-def _parameters(
-    module: GraphModule,
-    groups: tuple[Group, ...],
-    names: Mapping[Node, str],
-    scheme: GqScheme,
-    sample: Sample,
-    overrides: Overrides | None,
-    progress: Progress,
-    where: str,
-    averaged: list[Node],
-) -> tuple[dict[str, tuple[Parameters, str]], dict[Node, torch.Tensor]]:
-    """Parameters of each group by its name with how they were found, and the means of the nodes of `averaged`.
-
-    Only what is not overridden is calibrated.
-    """
-    found: dict[str, tuple[Parameters, str]] = {}
-    for group in groups:
-        given = None if overrides is None else overrides.parameters(group.name)
-        if given is not None:
-            found[group.name] = (given, _EDITED)
-    open_groups = [group for group in groups if group.name not in found]
-    if not open_groups and not averaged:
-        return found, {}
-    assert scheme.activations is not None
-    chosen = scheme.activations.calibration
-    method = calibration.load(chosen.method, chosen.options, f"{where}.activations.calibration")
-    ranges, means = observe(module, open_groups, names, method, sample, progress, averaged)
-    for group in open_groups:
-        found[group.name] = (group.grid.spanning(*ranges[group.name]), chosen.method)
-    return found, means
+    return Quantized(result, described.json_value(), drift, ranges.warnings(described.tensors))
 
 
 def _weight(

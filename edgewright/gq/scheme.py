@@ -1,11 +1,10 @@
 """What a scheme asks of each module."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from edgewright.config.schemes import ActivationScheme, GqScheme, LayerScheme, WeightScheme
-from edgewright.errors import ConfigError, nearest
+from edgewright.gq import patterns
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,44 +28,39 @@ class ModuleScheme:
 class Resolved:
     """A scheme whose `layers` are known to match modules of a program.
 
-    A pattern is a glob on the path of a module, or of one that contains it; later patterns win.
+    A pattern is a glob on the path of a module, or of one that contains it, or on the name of an operator; later
+    patterns win.
     """
 
-    def __init__(self, scheme: GqScheme, scopes: Collection[str], where: str = "gq") -> None:
+    def __init__(self, scheme: GqScheme, names: Collection[Collection[str]], where: str = "gq") -> None:
         """Check every pattern.
 
         Args:
             scheme: the scheme.
-            scopes: paths of the modules that own an operator.
+            names: what each operator goes by: paths of its modules, and its own name.
             where: key of the scheme in the configuration, the start of a message.
 
         Raises:
-            ConfigError: a pattern matches no module; the nearest path is named.
+            ConfigError: a pattern matches no module (the nearest path is named), or all that it matches is matched by
+                later ones that say otherwise.
         """
         self._default = ModuleScheme(scheme.weights, scheme.activations)
         self._layers = {pattern: _of(scheme.of_layer(pattern)) for pattern in scheme.layers}
-        known = {path for scope in scopes for path in _containing(scope)} - {""}
-        for pattern in scheme.layers:
-            if not any(fnmatchcase(path, pattern) for path in known):
-                raise ConfigError(
-                    f"{where}: layers: the pattern '{pattern}' matches no module of the program"
-                    f"{nearest(pattern, known)}"
-                )
+        patterns.check(self._layers, [_paths(own) for own in names], f"{where}: layers", "module")
 
-    def at(self, *scopes: str) -> ModuleScheme:
-        """What holds for an operator that goes by `scopes`: its module, and the module that owns its weight."""
-        paths = {path for scope in scopes for path in _containing(scope)}
-        found = self._default
-        for pattern, override in self._layers.items():
-            if any(fnmatchcase(path, pattern) for path in paths):
-                found = override
-        return found
+    def at(self, *names: str) -> ModuleScheme:
+        """What holds for an operator that goes by `names`."""
+        return patterns.last(self._layers, _paths(names), self._default)
 
 
 def _of(layer: LayerScheme | None) -> ModuleScheme:
     return ModuleScheme(None, None, is_exempt=True) if layer is None else ModuleScheme(layer.weights, layer.activations)
 
 
-def _containing(scope: str) -> list[str]:
-    parts = scope.split(".")
+def _paths(names: Iterable[str]) -> set[str]:
+    return {path for name in names for path in _containing(name)}
+
+
+def _containing(name: str) -> list[str]:
+    parts = name.split(".")
     return [".".join(parts[: count + 1]) for count in range(len(parts))]

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,25 +10,9 @@ from numpy.typing import NDArray
 from torch.fx import GraphModule, Interpreter, Node
 
 from edgewright import ir
+from edgewright.compare.sums import Sums
 from edgewright.gq.collect import Row
 from edgewright.gq.operators import is_float, is_operator
-
-
-@dataclass(slots=True)
-class _Sums:
-    values: int = 0
-    reference: float = 0.0
-    quantized: float = 0.0
-    product: float = 0.0
-    error: float = 0.0
-
-    def add(self, reference: NDArray[np.float32], quantized: NDArray[np.float32]) -> None:
-        first, second = reference.astype(np.float64), quantized.astype(np.float64)
-        self.values += first.size
-        self.reference += float((first * first).sum())
-        self.quantized += float((second * second).sum())
-        self.product += float((first * second).sum())
-        self.error += float(((first - second) ** 2).sum())
 
 
 def observed(module: GraphModule, names: Mapping[Node, str]) -> dict[str, Node]:
@@ -37,6 +20,8 @@ def observed(module: GraphModule, names: Mapping[Node, str]) -> dict[str, Node]:
     last: dict[str, Node] = {}
     for node in module.graph.nodes:
         if is_operator(node) and is_float(node) and node in names:
+            # Taken out first, so that the modules stand in the order of what they give out.
+            last.pop(ir.scope(node), None)
             last[ir.scope(node)] = node
     return last
 
@@ -47,8 +32,9 @@ def measure(
     """The value of `sensitivity.json`: drift of each module scope, worst first.
 
     SNR = 10 log10(sum x^2 / sum (x - q)^2) in dB, null where nothing differs; MSE is the mean of (x - q)^2; cosine is
-    sum x q / (|x| |q|), 1 where both are zero. x is the float, q the quantized value of the module's last tensor.
-    The drift is that of the whole program up to there, not of the module alone.
+    sum x q / (|x| |q|), 1 where both are zero; index is the module's place in the program. x is the float, q the
+    quantized value of the module's last tensor. The drift is that of the whole program up to there, not of the
+    module alone.
 
     Args:
         module: the unlifted Program, float.
@@ -56,7 +42,7 @@ def measure(
         outputs: for each scope the names of the node in `module`, and of the one in `quantized`, and the operator.
         rows: inputs, in the same batches as in calibration.
     """
-    sums = {scope: _Sums() for scope in outputs}
+    sums = {scope: Sums() for scope in outputs}
     first = {names[0] for names in outputs.values()}
     second = {names[1] for names in outputs.values()}
     floats, integers = _Recording(module, first), _Recording(quantized, second)
@@ -65,28 +51,22 @@ def measure(
         integers.run(*row)
         for scope, (reference, other, _) in outputs.items():
             sums[scope].add(floats.values[reference], integers.values[other])
-    modules = [_row(scope, outputs[scope][2], item) for scope, item in sums.items()]
+    modules = [_row(scope, outputs[scope][2], index, item) for index, (scope, item) in enumerate(sums.items())]
     # What differs most comes first; what does not differ comes last, in the order of the program.
     modules.sort(key=lambda item: math.inf if item["snr_db"] is None else item["snr_db"])
     return {"schema": 1, "modules": modules}
 
 
-def _row(scope: str, operator: str, sums: _Sums) -> dict[str, Any]:
-    norms = math.sqrt(sums.reference * sums.quantized)
-    snr = None
-    if sums.error:
-        snr = 10 * math.log10(sums.reference / sums.error) if sums.reference else -math.inf
-    cosine = sums.product / norms if norms else float(sums.reference == sums.quantized)
+def _row(scope: str, operator: str, index: int, sums: Sums) -> dict[str, Any]:
+    found = sums.figures()
     return {
         "scope": scope,
         "operator": operator,
-        "snr_db": max(snr, -_LOWEST_DB) if snr is not None else None,
-        "mse": sums.error / max(sums.values, 1),
-        "cosine": min(cosine, 1.0),
+        "index": index,
+        "snr_db": found.snr_db,
+        "mse": found.mse,
+        "cosine": found.cosine,
     }
-
-
-_LOWEST_DB = 999.0
 
 
 class _Recording(Interpreter):

@@ -9,7 +9,7 @@ from edgewright.errors import InputError
 from edgewright.evaluate.metric import PRIMARY, metric_class
 from edgewright.files import read_json
 from edgewright.report import accept as budgets
-from edgewright.report import details, weights
+from edgewright.report import details, heat, weights
 from edgewright.report.types import (
     ArtifactRecord,
     BytesRecord,
@@ -156,6 +156,7 @@ def _collect(files: VariantFiles) -> Variant:
             operators=details.operators(profile),
             compile=details.compiled(manifest),
             modules=details.modules(layers, sensitivity),
+            heat=heat.stages({row.stage: rows[row.stage] for row in files.stages}, layers, sensitivity),
             weights=weights.weights(layers),
             rewrites=details.rewrites(firings),
             lineage=details.lineage(files.lineage, base, manifest),

@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edgewright.report import changes, charts, format, layers
+from edgewright.report import heat as heat_strip
 from edgewright.report.answers import Answer, answers
 from edgewright.report.terminal import LABELS, totals
 from edgewright.report.types import Report, Variant
@@ -57,6 +58,7 @@ def page(report: Report) -> str:
         labels=LABELS,
         metrics=METRICS,
         heat=heat,
+        heat_strip=heat_strip,
         short=short,
         notes=notes,
     )

@@ -171,6 +171,27 @@ class FiringRecord(Record):
     rolled_back: bool
 
 
+class HeatModuleRecord(Record):
+    """Drift of a module after a stage; `snr_db` is null where nothing differs, or with `mse` where nothing is known."""
+
+    scope: str
+    operator: str | None
+    snr_db: float | None
+    mse: float | None
+    cosine: float | None
+
+
+class HeatStageRecord(Record):
+    """Drift after a stage: of its modules in the order of the program, and of the output (null: not evaluated).
+
+    `modules` is empty where the stage shows no tensor inside.
+    """
+
+    stage: Stage
+    output: DriftRecord | None
+    modules: tuple[HeatModuleRecord, ...]
+
+
 class RewritesRecord(Record):
     """What graph optimization did: firings, refusals, and operators before and after."""
 
@@ -260,6 +281,7 @@ class DetailsRecord(Record):
     operators: tuple[OperatorRecord, ...]
     compile: CompileRecord | None
     modules: tuple[ModuleRecord, ...]
+    heat: tuple[HeatStageRecord, ...] = ()
     weights: WeightsRecord | None = None
     rewrites: RewritesRecord | None
     lineage: tuple[LineageRecord, ...]

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from edgewright.rounding.grid import Grid
-from edgewright.rounding.integers import nearest
+from edgewright.rounding.integers import snapped
 
-_BLOCK = 128
+_BLOCK, _RUN = 128, 32
 
 
 def descend(
@@ -52,29 +52,42 @@ class _Descent:
         self, matrix: Tensor, levels: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid, hessian: Tensor
     ) -> None:
         self.grid, self.hessian, self.width = grid, hessian, grid.width(matrix.shape[1])
-        self.weights, self.zeros = matrix.T.contiguous(), zero_point.T.contiguous()
+        self.zeros = zero_point.T.contiguous()
         self.levels, self.scale = (item.T.clone(memory_format=torch.contiguous_format) for item in (levels, scale))
-        group = torch.arange(matrix.shape[1], device=matrix.device) // self.width
-        self.errors = (self.levels - self.zeros[group]) * self.scale[group] - self.weights
+        self.group = torch.arange(matrix.shape[1], device=matrix.device) // self.width
+        self.errors = (self.levels - self.zeros[self.group]) * self.scale[self.group] - matrix.T
 
     def move_integers(self, start: int, stop: int, fit: bool) -> None:
         """Move the integers of some columns, and if `fit` the scales of their groups, which they hold whole."""
         own = self.hessian[start:stop, start:stop].contiguous()
         gradient = self.hessian[start:stop] @ self.errors
-        for index, curvature in enumerate(own.diagonal().tolist()):
-            if curvature <= 0:
-                continue
-            at = start + index
-            step, zero = self.scale[at // self.width], self.zeros[at // self.width]
-            restored = self.errors[at] + self.weights[at]
-            level = self.levels[at] = nearest((restored - gradient[index] / curvature) / step, zero, self.grid)
-            moved = (level - zero) * step - restored
-            self.errors[at] += moved
-            gradient.addr_(own[index], moved)
+        for first in range(start, stop, _RUN):
+            run = slice(first, min(stop, first + _RUN))
+            inner = slice(run.start - start, run.stop - start)
+            moved = self.move_run(run, own[inner, inner], gradient[inner])
+            gradient[: inner.start].addmm_(own[: inner.start, inner], moved)
+            gradient[inner.stop :].addmm_(own[inner.stop :, inner], moved)
         for first in range(start, stop, self.width) if fit else ():
             last = min(stop, first + self.width)
             inner = slice(first - start, last - start)
             gradient += own[:, inner] @ self.fit(first, last, gradient[inner])
+
+    def move_run(self, run: slice, own: Tensor, gradient: Tensor) -> Tensor:
+        """Move the integers of a few columns, one after the other; what that adds to their errors [run, rows]."""
+        group = self.group[run]
+        step, curvature = self.scale[group], own.diagonal()
+        # A column without input stays: its share of the gradient is 0.
+        inverse = torch.where(curvature > 0, -1 / curvature, 0.0).unsqueeze(1) / step
+        inverse.clamp_(min=torch.finfo(inverse.dtype).min)
+        moved, levels = torch.empty_like(gradient), self.levels[run]
+        rows = zip(levels, moved, gradient, inverse, step, strict=True)
+        for index, (level, change, slope, part, size) in enumerate(rows):
+            new = snapped(torch.addcmul(level, slope, part), self.grid)
+            torch.sub(new, level, out=change).mul_(size)
+            level.copy_(new)
+            gradient.addr_(own[index], change)
+        self.errors[run] += moved
+        return moved
 
     def move_scale(self, start: int, stop: int) -> None:
         """Fit the scale of one group."""

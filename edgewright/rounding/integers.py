@@ -60,12 +60,19 @@ def nearest(positions: Tensor, zero_point: Tensor, grid: Grid) -> Tensor:
         grid: whose integers.
     """
     if grid.format == "mxfp4":
-        size = positions.abs()
-        step = 1 + (size >= 4).to(positions.dtype) + 2 * (size >= 8).to(positions.dtype)
-        return (torch.round(positions / step) * step).clamp_(grid.qmin, grid.qmax)
+        return snapped(positions.clone(), grid)
     if zero_point.is_floating_point():
-        return torch.round(positions + zero_point).clamp_(grid.qmin, grid.qmax)
+        return snapped(positions + zero_point, grid)
     return torch.round(positions).add_(zero_point).clamp_(grid.qmin, grid.qmax)
+
+
+def snapped(levels: Tensor, grid: Grid) -> Tensor:
+    """`levels` (floats of any shape, the zero point in them), each moved in place to the nearest integer of `grid`."""
+    if grid.format == "mxfp4":
+        size = levels.abs()
+        step = 1 + (size >= 4).to(levels.dtype) + 2 * (size >= 8).to(levels.dtype)
+        return levels.div_(step).round_().mul_(step).clamp_(grid.qmin, grid.qmax)
+    return levels.round_().clamp_(grid.qmin, grid.qmax)
 
 
 def _levels(matrix: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid) -> Tensor:

@@ -24,7 +24,8 @@ def check_scheme(target: Target, scheme: GqScheme, where: str) -> None:
 
     Args:
         target: the target to compile for.
-        scheme: the scheme; each entry of its `layers` is checked too.
+        scheme: the scheme; each entry of its `layers` is checked too, and the candidates of its `search` in place of
+            itself.
         where: key of the scheme in the configuration, the start of the message.
 
     Raises:
@@ -40,13 +41,18 @@ def check_scheme(target: Target, scheme: GqScheme, where: str) -> None:
                               f"nearest: {choices(target, None, None)}")
         return
     whole = LayerScheme(weights=scheme.weights, activations=scheme.activations)
-    overrides = {key: found for key in scheme.layers if (found := scheme.of_layer(key)) is not None}
-    for key, asked in {"": whole, **overrides}.items():
+    layers = {f".layers.{key}": scheme.of_layer(key) for key in scheme.layers}
+    candidates = () if scheme.search is None else scheme.search.candidates
+    searched = {f".search.candidates: {name}": scheme.resolved(name) for name in candidates}
+    asked_for = {"": None if candidates else whole, **layers, **searched}
+    for key, asked in asked_for.items():
+        if asked is None:
+            continue
         if not any(find_kernel(item, asked.weights, asked.activations) for item in target.operators.values()):
             parts = [str(part) for part in (asked.weights, asked.activations) if part is not None]
             operator = _operator(asked.weights, asked.activations)
             raise ConfigError(
-                f"{where}{f'.layers.{key}' if key else ''}: target {target.name} cannot run {operator} with "
+                f"{where}{key}: target {target.name} cannot run {operator} with "
                 f"{' and '.join(parts)} ({_line(target, operator)}); nearest: "
                 f"{choices(target, asked.weights, asked.activations)}"
             )

@@ -4,6 +4,7 @@ from torch import nn
 
 from edgewright.aq.statistics import INPUTS, Statistic, collect
 from edgewright.errors import InputError
+from edgewright.parallel import VARIABLE
 from tests.aq.nets import make, outputs
 
 _ALL = frozenset(Statistic)
@@ -87,3 +88,36 @@ def test_few_inputs_are_kept_of_many():
     result = collect({"layer": layer}, [], frozenset(), lambda _: layer(torch.randn(5000, 3)), 4)["layer"]
     assert result.tokens == 20000
     assert result.inputs.shape[1] <= INPUTS
+
+
+@torch.no_grad()
+def test_a_wide_hessian_is_whole_and_bits_do_not_depend_on_the_workers(monkeypatch):
+    layer, found = nn.Linear(1100, 1), []
+    data = torch.randn(5, 40, 1100, generator=torch.Generator().manual_seed(0))
+    for count in ("1", "3"):
+        monkeypatch.setenv(VARIABLE, count)
+        found.append(collect({"layer": layer}, [], _ALL, lambda index: layer(data[index]), len(data))["layer"].hessian)
+    vectors = data.flatten(0, 1)
+    torch.testing.assert_close(found[0][0], vectors.T @ vectors / len(vectors), atol=1e-4, rtol=1e-4)
+    assert torch.equal(found[0], found[0].mT)
+    assert torch.equal(*found)
+
+
+@torch.no_grad()
+def test_what_comes_behind_the_last_layer_does_not_run_unless_it_is_wanted():
+    one, two = nn.Linear(2, 2), nn.Linear(2, 2)
+    ran, kept = [], []
+
+    def run(index):
+        output = two(one(torch.ones(3, 2)))
+        ran.append(index)
+        return output
+
+    modules = {"one": one, "two": two}
+    results = collect(modules, [], _ALL, run, 2, is_ordered=True)
+    assert [item.tokens for item in results.values()] == [6, 6]
+    assert ran == []
+    for options in ({"keep": kept.append, "is_ordered": True}, {"repeated": {"one"}, "is_ordered": True}, {}):
+        collect(modules, [], _ALL, run, 2, **options)
+    assert sorted(ran) == [0, 0, 0, 1, 1, 1]
+    assert len(kept) == 2

@@ -247,3 +247,25 @@ def test_validation_file_says_what_was_drawn(tmp_path):
     assert written["samples"] == written["rows"] == 20
     assert all(record["success"] for record in written["expectations"])
     assert str(ROOT) not in (tmp_path / "validation.json").read_text()
+
+
+@pytest.mark.parametrize(("data", "folder", "spec"), [
+    (_shipped("cifar10_calib", samples=40, search=20), ROOT, _CLASSIFIER),
+    (_shipped("english_calib", samples=8, search=4), _ENGLISH, _language()),
+])
+def test_rows_of_a_search_are_apart_from_the_sample_and_the_holdout(data, folder, spec, tmp_path):
+    drawn = draw(data, folder, spec, workspace=ROOT)
+    drawn.write(tmp_path)
+    sample, search = (Sample.load(tmp_path / f"{name}.parquet") for name in ("sample", "search"))
+    assert (len(sample), len(search)) == (data.samples, data.search)
+    (name, values), = sample.inputs.items()
+    rows = {row.tobytes() for row in values}
+    assert not rows & {row.tobytes() for row in search.inputs[name]}
+    assert drawn.facts["search"] == {"samples": data.search, "digest": search.digest}
+    excluded = draw(data, folder, spec, exclude=search, workspace=ROOT)
+    assert not excluded.search.source_digests & search.source_digests
+
+
+def test_rows_of_a_search_need_a_bound_on_the_sample():
+    with pytest.raises(ValueError, match="search: N goes with samples: N"):
+        _shipped("cifar10_calib", search=20)

@@ -48,6 +48,7 @@ def test_each_shared_prefix_is_there_once(root: Path) -> None:
     }
     assert found["gq"]["m--c--a4--t1--w8a8"] == {
         "model": "m", "go": "m--c--a4--t1", "calibration": "m--c", "target": "t1", "scheme": "w8a8",
+            "encodings": "stages/gq.py",
     }
 
 

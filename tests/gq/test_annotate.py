@@ -3,14 +3,14 @@ import torch
 from torch import nn
 
 from edgewright import ir, targets
-from edgewright.gq.annotate import annotate, scopes_of
+from edgewright.gq.annotate import annotate, names_of
 from edgewright.gq.scheme import Resolved
 from tests.gq.nets import W4_DYNAMIC, W8_DYNAMIC, nodes, program_of, scheme, small
 
 
 def annotated(program, target, wanted=None):
     module = ir.unlift(program)
-    return module, annotate(module, targets.load(target), Resolved(wanted or scheme(), scopes_of(module)))
+    return module, annotate(module, targets.load(target), Resolved(wanted or scheme(), names_of(module).values()))
 
 
 def plan_of(annotation, op, index=0):

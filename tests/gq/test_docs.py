@@ -54,3 +54,12 @@ def test_every_method_and_its_defaults_are_documented():
         line = re.findall(rf"^\| `{name}` \| .*\|$", (ROOT / PAGE).read_text(), re.MULTILINE)[0]
         for field in fields(registry.load(calibration.PACKAGE, name).Method):
             assert f"`{field.name}` ({field.default:g})" in line
+
+
+def test_the_limits_of_clipping_are_documented():
+    from edgewright.config.schemes import Calibration
+    from edgewright.gq.ranges import NOTABLE_CLIPPED
+
+    text = (ROOT / PAGE).read_text()
+    assert f"`max_clipped` ({Calibration().max_clipped:g})" in text
+    assert f"More than {NOTABLE_CLIPPED:.0%} is a warning".replace("%", " %") in text

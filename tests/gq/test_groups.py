@@ -2,15 +2,16 @@ import torch
 from torch import nn
 
 from edgewright import ir, targets
-from edgewright.gq.annotate import annotate, scopes_of
-from edgewright.gq.groups import name_tensors, solve
+from edgewright.gq.annotate import annotate, names_of
+from edgewright.gq.groups import solve
+from edgewright.gq.names import name_tensors
 from edgewright.gq.scheme import Resolved
 from tests.gq.nets import program_of, scheme, small
 
 
 def groups_of(program, target):
     module = ir.unlift(program)
-    found = annotate(module, targets.load(target), Resolved(scheme(), scopes_of(module)))
+    found = annotate(module, targets.load(target), Resolved(scheme(), names_of(module).values()))
     return solve(found, name_tensors(module))
 
 

@@ -5,7 +5,7 @@ from edgewright.errors import ConfigError
 from edgewright.gq.scheme import Resolved
 from tests.gq.nets import scheme
 
-SCOPES = ["stage1.conv1", "stage1.conv2", "head"]
+SCOPES = [("stage1.conv1", "stage1.conv1:conv2d"), ("stage1.conv2",), ("head",)]
 
 
 def test_a_pattern_covers_what_lies_below_it_and_later_ones_win():
@@ -15,6 +15,12 @@ def test_a_pattern_covers_what_lies_below_it_and_later_ones_win():
     assert resolved.at("stage1.conv2").weights.bits == 4
     assert resolved.at("stage1.conv2").activations.bits == 8
     assert not resolved.at("head").is_exempt
+
+
+def test_a_pattern_may_name_one_operator():
+    resolved = Resolved(scheme(layers={"stage1.conv1:conv2d": "float"}), SCOPES)
+    assert resolved.at(*SCOPES[0]).is_exempt
+    assert not resolved.at("stage1.conv1", "stage1.conv1:relu").is_exempt
 
 
 def test_an_operator_goes_by_the_module_of_its_weight_too():

@@ -8,7 +8,7 @@ from edgewright import ir, targets
 from edgewright.config.schemes import WeightScheme
 from edgewright.errors import ConfigError, InputError
 from edgewright.gq import integers
-from edgewright.gq.annotate import annotate, scopes_of
+from edgewright.gq.annotate import annotate, names_of
 from edgewright.gq.parameters import Parameters
 from edgewright.gq.scheme import Resolved
 from edgewright.gq.weights import dequantized, integer_weight
@@ -19,7 +19,7 @@ from tests.gq.nets import W4_DYNAMIC, W8_DYNAMIC, Small, program_of, scheme, sma
 
 def plans_of(program, wanted=None, target="xnnpack"):
     module = ir.unlift(program)
-    found = annotate(module, targets.load(target), Resolved(wanted or scheme(), scopes_of(module)))
+    found = annotate(module, targets.load(target), Resolved(wanted or scheme(), names_of(module).values()))
     return module, [plan for plan in found.quantized if plan.kernel.weights is not None]
 
 

@@ -128,3 +128,23 @@ def test_failures_are_counted_where_nobody_can_miss_them(variants: list[VariantF
 @pytest.mark.parametrize(("snr", "strength"), [(None, 0), (60.0, 0), (45.0, 0), (10.0, 100), (-5.0, 100)])
 def test_heat_is_drift(snr: float | None, strength: int) -> None:
     assert heat(snr) == strength
+
+
+def test_the_heat_strip_has_a_cell_for_each_module_and_a_table_with_its_figures(variants: list[VariantFiles]) -> None:
+    files = next(item for item in variants if item.sensitivity is not None and item.sensitivity.is_file())
+    assert files.sensitivity is not None
+    content = read_json(files.sensitivity)
+    content["modules"][3] |= {"scope": "a.<b>", "snr_db": -3.25, "mse": 4.5e-3, "cosine": 0.125}
+    write_json(files.sensitivity, content)
+    text = page(collect([files]))
+    parsed(text)
+    cell = r'<i class="cell( worst)?" style="--h:(\d+)" role="img" tabindex="(-?\d)" data-tip="([^"]*)"'
+    cells = re.findall(cell, text)
+    of_gq = [cell for cell in cells if "after gq" in cell[3]]
+    assert len(of_gq) == len(content["modules"])
+    assert [cell for cell in of_gq if cell[0]] == [
+        (" worst", "100", "0", "a.&lt;b&gt; · conv2d\nafter gq: -3.2 dB\nMSE 4.50e-03, cosine 0.12500")
+    ]
+    assert "worst after gq: " in text
+    row = r'a.&lt;b&gt;</td>\s*(<td[^>]*>[^<]*</td>\s*)*<td>-3.2 dB</td><td class="wide">4.50e-03</td>'
+    assert re.search(row, text)

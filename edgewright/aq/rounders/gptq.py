@@ -33,9 +33,10 @@ from edgewright.aq.statistics import Statistic
 from edgewright.parallel import ordered_map
 from edgewright.rounding import Grid, QuantizedWeight, clipped, min_max, quantize, tiles
 from edgewright.rounding.descent import descend
-from edgewright.rounding.feedback import factor, feed_back
+from edgewright.rounding.feedback import Factor, factor, feed_back
+from edgewright.rounding.output_error import row_errors
 
-_ROWS = 1024
+_ROWS, _ELEMENTS = 1024, 1 << 22
 _WIDEST_TILE = 256
 
 
@@ -60,21 +61,13 @@ class Options(AlgorithmOptions):
 
 
 @dataclass(frozen=True, slots=True)
-class _Factored:
-    """A Hessian [columns, columns] and its triangle, in the order of columns that rounding goes through backwards."""
-
-    hessian: Tensor
-    order: Tensor
-    triangle: Tensor
-
-
-@dataclass(frozen=True, slots=True)
 class _Piece:
-    """Rows of a layer that are rounded at once."""
+    """Rows of a layer that are rounded at once, with the Hessian [columns, columns] of their inputs."""
 
     layer: Layer
     rows: slice
-    factored: _Factored
+    hessian: Tensor
+    factor: Factor
 
 
 class Algorithm:
@@ -116,11 +109,14 @@ class Algorithm:
         """Round layers whose statistics are known; layers with the same input share what is made of its Hessian."""
         owners = {leaders.get(name, name): name for name in reversed(names)}
         hessians = [(leader, name, item) for leader, name in owners.items() for item in block.statistics(name).hessian]
-        factored: dict[str, list[_Factored]] = {}
+        factors: dict[str, list[Factor]] = {}
         results = ordered_map(lambda item: self._factor(*item[1:]), hessians)
         for (leader, _, _), result in zip(hessians, results, strict=True):
-            factored.setdefault(leader, []).append(result)
-        pieces = {name: list(_pieces(block.layers[name], factored[leaders.get(name, name)])) for name in names}
+            factors.setdefault(leader, []).append(result)
+        pieces = {
+            name: list(_pieces(block.layers[name], block.statistics(name).hessian, factors[leaders.get(name, name)]))
+            for name in names
+        }
         found = ordered_map(self._round_piece, (piece for name in names for piece in pieces[name]))
         for name in names:
             parts = list(islice(found, len(pieces[name])))
@@ -131,29 +127,29 @@ class Algorithm:
                 block.layers[name].grid,
             )
 
-    def _factor(self, name: str, hessian: Tensor) -> _Factored:
+    def _factor(self, name: str, hessian: Tensor) -> Factor:
         diagonal, damping = hessian.diagonal(), self.options.damping
         columns = torch.arange(len(diagonal), device=hessian.device)
         order = diagonal.argsort(stable=True) if self.options.act_order else columns.flip(0)
-        triangle = factor(hessian, damping, order)
-        if triangle is None:
+        found = factor(hessian, damping, order)
+        if found is None:
             raise LayerError(
                 name,
                 f"its Hessian is not positive definite with options.gptq.damping: {damping}; raise that, calibrate on "
                 "more samples, or set on_failure",
             )
-        return _Factored(hessian, order, triangle)
+        return found
 
     def _round_piece(self, piece: _Piece) -> QuantizedWeight:
-        matrix, grid, factored = piece.layer.matrix[piece.rows], piece.layer.grid, piece.factored
+        matrix, grid, hessian = piece.layer.matrix[piece.rows], piece.layer.grid, piece.hessian
         searches = piece.layer.clip or self.options.scales == "search"
-        scale, zero_point = _search(matrix, grid, factored.hessian) if searches else min_max(matrix, grid)
-        levels = feed_back(matrix, scale, zero_point, grid, factored.triangle, factored.order)
-        levels, scale = descend(matrix, levels, scale, zero_point, grid, factored.hessian, self.options.passes)
+        scale, zero_point = _search(matrix, grid, hessian) if searches else min_max(matrix, grid)
+        levels = feed_back(matrix, scale, zero_point, grid, piece.factor)
+        levels, scale = descend(matrix, levels, scale, zero_point, grid, hessian, self.options.passes)
         found = QuantizedWeight(levels.to(torch.int8), scale, zero_point, grid)
+        error = row_errors(found.dequantize() - matrix, hessian)
         plain = quantize(matrix, *min_max(matrix, grid), grid)
-        error, allowed = (_row_errors(item, matrix, factored.hessian) for item in (found, plain))
-        is_better = (error <= allowed).unsqueeze(1)
+        is_better = piece.factor.reached(plain.dequantize() - matrix, error).unsqueeze(1)
         return QuantizedWeight(
             torch.where(is_better, found.integers, plain.integers),
             torch.where(is_better, found.scale, plain.scale),
@@ -162,19 +158,15 @@ class Algorithm:
         )
 
 
-def _pieces(layer: Layer, factored: Sequence[_Factored]) -> Iterator[_Piece]:
-    rows = len(layer.matrix) // len(factored)
-    for index, item in enumerate(factored):
-        for start in range(index * rows, (index + 1) * rows, _ROWS):
-            yield _Piece(layer, slice(start, min(start + _ROWS, (index + 1) * rows)), item)
+def _pieces(layer: Layer, hessians: Sequence[Tensor], factors: Sequence[Factor]) -> Iterator[_Piece]:
+    rows = len(layer.matrix) // len(factors)
+    at_once = max(_ROWS, _ELEMENTS // layer.matrix.shape[1])
+    for index, (hessian, item) in enumerate(zip(hessians, factors, strict=True)):
+        for start in range(index * rows, (index + 1) * rows, at_once):
+            yield _Piece(layer, slice(start, min(start + at_once, (index + 1) * rows)), hessian, item)
 
 
 def _search(matrix: Tensor, grid: Grid, hessian: Tensor) -> tuple[Tensor, Tensor]:
     # The whole tile of a wide group costs as much as the rounding, and its diagonal finds about the same range.
     is_wide = grid.width(matrix.shape[1]) > _WIDEST_TILE
     return clipped(matrix, grid, grid.split(hessian.diagonal()[None])[0] if is_wide else tiles(hessian, grid))
-
-
-def _row_errors(weight: QuantizedWeight, matrix: Tensor, hessian: Tensor) -> Tensor:
-    difference = weight.dequantize() - matrix
-    return ((difference @ hessian) * difference).sum(1)

@@ -21,6 +21,7 @@ from edgewright.aq.block import Block, Layer
 from edgewright.aq.contract import AlgorithmOptions
 from edgewright.aq.nearest import round_to_nearest
 from edgewright.aq.statistics import Statistic, Statistics
+from edgewright.parallel import ordered_map
 from edgewright.rounding import QuantizedWeight, clipped, group_errors, quantize, tiles
 
 
@@ -40,13 +41,8 @@ class Algorithm:
 
     def round(self, block: Block, layers: Sequence[str]) -> Iterator[tuple[str, QuantizedWeight]]:
         """Yield each layer, rounded."""
-        for name in layers:
-            layer = block.layers[name]
-            if layer.clip:
-                moment = group_moments(layer, block.statistics(name))
-                yield name, quantize(layer.matrix, *clipped(layer.matrix, layer.grid, moment), layer.grid)
-            else:
-                yield name, round_to_nearest(layer)
+        known = [(layer, block.statistics(layer.name)) for layer in map(block.layers.__getitem__, layers)]
+        yield from zip(layers, ordered_map(lambda item: _rounded(*item), known), strict=True)
 
     def objective(self, block: Block, weights: Mapping[str, QuantizedWeight]) -> float:
         """Sum over groups of the squared error that `round` minimizes."""
@@ -56,6 +52,13 @@ class Algorithm:
             moment = group_moments(layer, block.statistics(name)) if layer.clip else None
             total += float(group_errors(layer.matrix, weight.dequantize(), layer.grid, moment).sum())
         return total
+
+
+def _rounded(layer: Layer, statistics: Statistics) -> QuantizedWeight:
+    if not layer.clip:
+        return round_to_nearest(layer)
+    moment = group_moments(layer, statistics)
+    return quantize(layer.matrix, *clipped(layer.matrix, layer.grid, moment), layer.grid)
 
 
 def group_moments(layer: Layer, statistics: Statistics) -> Tensor:

@@ -1,17 +1,16 @@
 """Calibration methods: one file a method, found by its name.
 
 A method's module exposes `Method`, a frozen dataclass of its options (numbers, checked when it is made) with
+`observer()`, which makes what watches one tensor.
 
-- `passes`: how often it must see the sample, 1 or more;
-- `observer() -> Observer`: one observer for each tensor, or for each group of tensors that share parameters.
-
-An observer holds memory that does not grow with the sample, and its result depends neither on how the values are
-split into batches nor on their order: what it accumulates are integers and extremes, never floating-point sums.
+An observer sees every value once, holds memory that does not grow with the sample, and its result depends neither on
+how the sample is split into batches nor on its order: what it accumulates are integers and extremes, never
+floating-point sums.
 """
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,21 +23,27 @@ PACKAGE = "edgewright.gq.calibration"
 
 
 class Observer(Protocol):
-    """Sees every value of a tensor once a pass, in pieces."""
+    """Sees every value of a tensor, one sample after the other, in any order."""
 
-    def observe(self, values: NDArray[np.float32], turn: int) -> None:
-        """Take in finite `values` of any shape in pass number `turn`, from 0."""
+    @property
+    def values(self) -> int:
+        """How many values were seen."""
+
+    def observe(self, values: NDArray[np.float32], low: float, high: float) -> None:
+        """Take in one sample's `values` of any shape, at least one, all finite, and their extremes."""
+
+    def join(self, other: Self) -> None:
+        """Take in what an observer of the same method saw of a tensor that shares the parameters."""
 
     def range(self, grid: ActivationGrid) -> tuple[float, float]:
-        """The range that `grid` should span, after the last pass; (0, 0) where no value was seen."""
+        """The range that `grid` should span; (0, 0) where no value was seen."""
+
+    def outside(self, low: float, high: float) -> int:
+        """How many values lie outside of `low` to `high`, a range that the parameters of `range` reach."""
 
 
 class CalibrationMethod(Protocol):
     """What a method's module exposes as `Method`."""
-
-    @property
-    def passes(self) -> int:
-        """How often the method must see the sample."""
 
     def observer(self) -> Observer:
         """A new observer."""

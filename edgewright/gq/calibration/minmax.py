@@ -1,10 +1,6 @@
 """The exact range of the sample: nothing is clipped."""
 
 from dataclasses import dataclass
-from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgewright.gq.calibration._extremes import Extremes
 from edgewright.gq.parameters import ActivationGrid
@@ -14,19 +10,15 @@ from edgewright.gq.parameters import ActivationGrid
 class Method:
     """No options."""
 
-    passes: ClassVar[int] = 1
-
     def observer(self) -> "_Observer":
         """A new observer."""
         return _Observer()
 
 
-class _Observer:
-    def __init__(self) -> None:
-        self._extremes = Extremes()
-
-    def observe(self, values: NDArray[np.float32], turn: int) -> None:
-        self._extremes.observe(values)
-
+class _Observer(Extremes):
     def range(self, grid: ActivationGrid) -> tuple[float, float]:
-        return self._extremes.range
+        return self.whole
+
+    def outside(self, low: float, high: float) -> int:
+        # The parameters of the whole range reach all of it.
+        return 0

@@ -20,6 +20,22 @@
       if (mark) show(mark); else hide();
     });
   }
+  document.addEventListener("focusin", (e) => {
+    const mark = e.target.closest("[data-tip]");
+    if (mark) show(mark); else hide();
+  });
+  document.addEventListener("keydown", (e) => {
+    const step = { ArrowLeft: "previousElementSibling", ArrowRight: "nextElementSibling" }[e.key];
+    if (e.key === "Escape") hide();
+    if (!step || !e.target.matches(".cell")) return;
+    let next = e.target[step];
+    while (next && !next.matches(".cell")) next = next[step];
+    if (!next) return;
+    e.preventDefault();
+    e.target.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  });
   for (const model of document.querySelectorAll(".model")) {
     const focus = (number) => {
       model.classList.toggle("focus", number !== null);

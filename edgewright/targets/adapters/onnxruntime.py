@@ -26,7 +26,7 @@ _KERNEL = "_kernel_time"
 _FUSED = re.compile(r"_token_\d+$")
 _PACKAGES = ("onnxruntime", *_onnx.PACKAGES)
 # It turns the border between int8 and uint8 into a node whose types do not match.
-_DISABLED = ["QDQPropagationTransformer"]
+DISABLED = ["QDQPropagationTransformer"]
 EXAMPLE = Example(
     '''"""Run {artifact} ({target}) once on zeros. Needs: pip install onnxruntime=={versions[onnxruntime]}"""
 from pathlib import Path
@@ -86,7 +86,7 @@ def open_session(folder: Path, threads: int, profile: Path | None = None) -> Any
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
     return onnxruntime.InferenceSession(
-        str(folder / _onnx.ARTIFACT), options, providers=["CPUExecutionProvider"], disabled_optimizers=_DISABLED
+        str(folder / _onnx.ARTIFACT), options, providers=["CPUExecutionProvider"], disabled_optimizers=DISABLED
     )
 
 

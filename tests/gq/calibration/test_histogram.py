@@ -1,15 +1,12 @@
 import numpy as np
 import pytest
 
-from edgewright.gq.calibration.histogram import Method
 from edgewright.gq.parameters import ActivationGrid
+from tests.gq.calibration.observing import ranged
 
 
 def range_of(values, grid, **options):
-    observer = Method(**options).observer()
-    for turn in range(2):
-        observer.observe(values, turn)
-    return observer.range(grid)
+    return ranged("histogram", [values], grid, **options)[0]
 
 
 def error(values, grid, ends):
@@ -49,3 +46,11 @@ def test_zeros_do_not_pull_the_range():
     assert range_of(np.concatenate([values, np.zeros(50_000, np.float32)]), grid)[1] == pytest.approx(
         range_of(values, grid)[1], rel=0.02
     )
+
+
+@pytest.mark.parametrize("power", [1.0, 1.5, 2.0, 2.5, 2.7, 3.0])
+def test_products_and_roots_are_the_power(power):
+    from edgewright.gq.calibration.histogram import _raised
+
+    base = np.random.default_rng(5).uniform(0, 9, 50)
+    np.testing.assert_allclose(_raised(base, power, np.empty_like(base)), base**power, rtol=1e-14)

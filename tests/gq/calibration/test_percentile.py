@@ -1,15 +1,11 @@
 import numpy as np
 import pytest
 
-from edgewright.gq.calibration.percentile import Method
-from edgewright.gq.parameters import ActivationGrid
+from tests.gq.calibration.observing import ranged
 
 
 def range_of(values, **options):
-    observer = Method(**options).observer()
-    for turn in range(2):
-        observer.observe(values, turn)
-    return observer.range(ActivationGrid(8, False))
+    return ranged("percentile", [values], **options)[0]
 
 
 @pytest.mark.parametrize("percentile", [99.0, 99.9, 100.0])

@@ -9,10 +9,10 @@ from torch.fx.node import map_arg
 
 from edgewright import ir
 from edgewright.errors import InputError
-from edgewright.gq import integers
 from edgewright.gq.annotate import Annotation
 from edgewright.gq.collect import Row
-from edgewright.gq.operators import is_float, is_operator, takes_weight, weight_of
+from edgewright.gq.operators import takes_weight, weight_of
+from edgewright.ir.nodes import is_float, is_operator, is_quantization
 
 LARGEST = torch.finfo(torch.float16).max
 """65504, the largest finite half."""
@@ -34,7 +34,7 @@ def operators(module: GraphModule, annotation: Annotation) -> tuple[Node, ...]:
             weight = weight.all_input_nodes[0]
     return tuple(
         node for node in module.graph.nodes
-        if is_operator(node) and is_float(node) and not integers.is_quantization(node) and node not in kept
+        if is_operator(node) and is_float(node) and not is_quantization(node) and node not in kept
     )  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def _cast(module: GraphModule, node: Node, dtype: torch.dtype, user: Node) -> No
 
 def _gives_float(node: Node) -> bool:
     """Whether `node` gives a float tensor; the quantizer's own nodes have no value yet."""
-    return is_float(node) or (integers.is_quantization(node) and ir.operator_name(node.target) in _DEQUANTIZE)
+    return is_float(node) or (is_quantization(node) and ir.operator_name(node.target) in _DEQUANTIZE)
 
 
 def _as_half(value: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.compare.values import INPUT, Value, is_move, is_weighted
+from edgewright.targets.adapters import _onnx
 from edgewright.targets.adapters import onnxruntime as adapter
 
 TOOLCHAIN = "onnxruntime"
@@ -97,7 +98,7 @@ class Session:
 
 
 def _scope(node: Any, operator: str, owners: Mapping[str, str], constants: set[str]) -> str:
-    scope = next((entry.value for entry in node.metadata_props if entry.key == adapter.SCOPE), "")
+    scope = next((entry.value for entry in node.metadata_props if entry.key == _onnx.SCOPE), "")
     if is_weighted(operator):
         weights = (owners.get(name, name) for name in node.input[1:2])
         owner = next((name.rpartition(".")[0] for name in weights if name in constants), "")

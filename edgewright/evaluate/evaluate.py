@@ -48,7 +48,7 @@ def evaluate(
         reference: the float model; None where the artifact is the float model itself.
         batch: samples in a batch; the last may be smaller.
         drift_samples: windows on which a language model's drift is measured.
-        runtime: what ran the artifact: "pytorch", "xnnpack", "onnxruntime" or "tosa-reference-model".
+        runtime: what ran the artifact: "pytorch", "xnnpack", "onnxruntime", "openvino" or "tosa-reference-model".
         size_bytes: size of the artifact, copied into the result.
         progress: called after each batch with samples.
 

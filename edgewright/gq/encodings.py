@@ -99,13 +99,18 @@ class BiasCorrection(_Entry):
 
 
 class Encodings(_Entry):
-    """All of encodings.json. `dynamic` names the modules whose activations get their parameters at run time."""
+    """All of encodings.json.
+
+    `dynamic` names the modules whose activations get their parameters at run time, `float16` those that compute in
+    half.
+    """
 
     schema_: Literal[1] = Field(1, alias="schema")
     target: str
     tensors: tuple[TensorEncoding, ...] = ()
     weights: tuple[WeightEncoding, ...] = ()
     dynamic: tuple[str, ...] = ()
+    float16: tuple[str, ...] = ()
     left_float: tuple[LeftFloatEncoding, ...] = ()
     bias_correction: BiasCorrection | None = None
 

@@ -10,7 +10,7 @@ from torch.fx import GraphModule, Node
 from edgewright import ir
 from edgewright.config import GqScheme
 from edgewright.datasets import Samples
-from edgewright.gq import ranges, sensitivity, validate
+from edgewright.gq import half, ranges, sensitivity, validate
 from edgewright.gq.annotate import Annotation, annotate, names_of
 from edgewright.gq.annotate import Quantized as QuantizedOperator
 from edgewright.gq.collect import rows
@@ -109,8 +109,11 @@ def _quantized(
 ) -> Quantized:
     ir.register()
     module = ir.unlift(program)
-    annotation = annotate(module, target, Resolved(scheme, names_of(module).values(), where))
+    resolved = Resolved(scheme, names_of(module).values(), where)
+    annotation = Annotation((), ()) if scheme.is_float else annotate(module, target, resolved)
     names = name_tensors(module)
+    halved = half.operators(module, annotation) if scheme.dtype == "float16" else ()
+    half.check(module, halved, names, rows(module, sample.head(CORRECTION_ROWS), _CORRECTION_BATCH) if halved else ())
     groups = solve(annotation, names)
     weighted = [plan for plan in annotation.quantized if plan.kernel.weights is not None]
     if encodings is not None:
@@ -129,12 +132,14 @@ def _quantized(
     reference = ir.unlift(program)
     judged = rows(module, sample.head(CORRECTION_ROWS), _CORRECTION_BATCH)
     corrected = keep_if_better(reference, module, corrections, judged) if corrections else None
+    half.convert(module, halved)
     drift = sensitivity.measure(reference, module, restored, rows(module, sample.head(DRIFT_ROWS)))
     described = Encodings(
         target=target.name,
         tensors=tuple(ranges.encoding(group, found[group.name], names) for group in groups),
         weights=tuple(weight_encoding(weight, ir.operator_name(node.target)) for node, weight in weights.items()),
         dynamic=tuple(dict.fromkeys(ir.scope(plan.node) for plan in annotation.quantized if plan.is_dynamic)),
+        float16=tuple(dict.fromkeys(ir.scope(node) for node in halved)),
         left_float=tuple(left_float_encoding(item) for item in annotation.left_float),
         bias_correction=None if corrected is None else BiasCorrection(**corrected),
     )

@@ -19,7 +19,6 @@ from edgewright.targets.toolchain import adapter as adapter_of
 _ROWS, _HEADS = (1, 16, 32), (1, 2, 16, 32)
 _CHANNEL = torch.full((8,), 0.5)
 _FLOAT = "float"
-_MOST_ULPS = 4.0
 
 EXAMPLES: Mapping[str, Example] = {
     "abs": Example(torch.abs),
@@ -102,8 +101,9 @@ class Probe:
         form: name of the kernel, or `float`; `w8a8+relu` with what is fused into it.
         left: what was not delegated (quantize and dequantize at the border aside), with the reason.
         steps: largest difference between artifact and program, in quantization steps of the output
-            (of the program's largest output, in float32 ulps of 2^-23, for a float operator).
-        most: how many steps the map allows; 4 ulps in float.
+            (of the program's largest output, in float32 ulps of 2^-23, where it computes in float).
+        most: how many of them the map allows.
+        is_float: the operator computes in float, be it on rounded weights.
     """
 
     operator: str
@@ -111,6 +111,7 @@ class Probe:
     left: tuple[str, ...]
     steps: float
     most: float
+    is_float: bool = False
 
     @property
     def holds(self) -> bool:
@@ -118,7 +119,7 @@ class Probe:
         return not self.left and self.steps <= self.most
 
     def __str__(self) -> str:
-        unit = "ulps" if self.form == _FLOAT else "steps"
+        unit = "ulps" if self.is_float else "steps"
         verdict = "; ".join(self.left) or f"delegated, {self.steps:.2f} {unit} from the program"
         return f"{self.operator:28} {self.form:20} {'' if self.holds else 'FAILS: '}{verdict}"
 
@@ -162,7 +163,7 @@ def probe(target: Target, op: str, kernel: Kernel | None, folder: Path, fused: s
     )
     # The values are float32: at 16 bits a step is known to a few thousandths.
     steps = round(float(np.abs(output - expected).max()) / unit, 2)
-    return Probe(op, _form(kernel, fused), left, steps, _most(kernel))
+    return Probe(op, _form(kernel, fused), left, steps, _most(entry, kernel), is_float=step is None)
 
 
 def prove(target: Target, operators: Sequence[str] = ()) -> Iterator[Probe]:
@@ -184,11 +185,11 @@ def prove(target: Target, operators: Sequence[str] = ()) -> Iterator[Probe]:
                 except Exception as error:
                     # A toolchain may raise anything on what it cannot do: then the line is false.
                     reason = f"{type(error).__name__}: {first_line(error)}"
-                    yield Probe(op, _form(kernel, fused), (reason,), math.nan, _most(kernel))
+                    yield Probe(op, _form(kernel, fused), (reason,), math.nan, _most(target.operators[op], kernel))
 
 
-def _most(kernel: Kernel | None) -> float:
-    return _MOST_ULPS if kernel is None else kernel.steps
+def _most(operator: Operator, kernel: Kernel | None) -> float:
+    return operator.ulps if kernel is None or kernel.activations is None else kernel.steps
 
 
 def _form(kernel: Kernel | None, fused: str) -> str:

@@ -32,8 +32,9 @@ class KernelActivations(Entry):
     """Integer activations that a kernel takes.
 
     `static` parameters are constants of the program, per tensor; `dynamic` ones are chosen at run time,
-    per token where `granularity` says so. `dtype` is what the device stores: programs carry int8 or int16,
-    the adapter of a uint8 device shifts them by 128, which is exact. `dtype` and `granularity` are for people.
+    per token, or per group of a token's columns, where `granularity` says so. `dtype` is what the device stores:
+    programs carry int8 or int16, the adapter of a uint8 device shifts them by 128, which is exact. `dtype` and
+    `granularity` are for people.
     `power_of_two`: the scales must be powers of two. `unsigned`: the zero point may also be the lowest integer of the
     program, which the device stores as unsigned integers: tensors without negative values then use all of them.
     """
@@ -44,7 +45,7 @@ class KernelActivations(Entry):
     symmetric: bool = False
     unsigned: bool = False
     power_of_two: bool = False
-    granularity: Literal["tensor", "token"] = "tensor"
+    granularity: Literal["tensor", "token", "group"] = "tensor"
 
 
 class Kernel(Entry):
@@ -66,7 +67,7 @@ class Kernel(Entry):
         parts = []
         if self.weights is not None:
             per = {"tensor": "per tensor", "channel": "per channel", "group": "in groups"}
-            symmetry = "" if self.weights.symmetric else "asymmetric "
+            symmetry = "" if self.weights.symmetric else "symmetric or asymmetric "
             scales = " with power-of-two scales" if self.weights.power_of_two else ""
             parts.append(f"{symmetry}{self.weights.bits}-bit weights {per[self.weights.granularity]}{scales}")
         if self.activations is not None:
@@ -138,6 +139,8 @@ class Operator(Entry):
         absorbs: operators that run inside this one when they alone produce its first input and have no other
             user: no Q/DQ between, the quantized input is theirs.
         bounds: what a call of it must keep to; one that does not stays float, with that reason.
+        ulps: how far a result that is computed in float may lie from the program's, in units of 2^-23 of the largest
+            output: the probe holds it to that.
         limit: for people, what the operator must look like for the device to take it; empty if anything goes.
     """
 
@@ -147,6 +150,7 @@ class Operator(Entry):
     fuses: tuple[str, ...] = ()
     absorbs: tuple[str, ...] = ()
     bounds: Bounds = Bounds()
+    ulps: float = 4.0
     limit: str = ""
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from edgewright import ir, targets
 
-DEVICES = ("xnnpack", "onnxruntime", "ethos-u55-128", "ethos-u65-256", "ethos-u85-256")
+DEVICES = ("xnnpack", "onnxruntime", "openvino", "ethos-u55-128", "ethos-u65-256", "ethos-u85-256")
 """One of each toolchain and generation."""
 
 

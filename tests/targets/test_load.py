@@ -31,7 +31,7 @@ def written(folder: Path, **changes: object) -> Path:
 def test_names_are_the_files() -> None:
     assert set(targets.names()) == {
         *(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256)), "ethos-u65-256", "ethos-u65-512",
-        *(f"ethos-u85-{macs}" for macs in (128, 256, 512, 1024, 2048)), "onnxruntime", "tinpu", "xnnpack",
+        *(f"ethos-u85-{macs}" for macs in (128, 256, 512, 1024, 2048)), "onnxruntime", "openvino", "tinpu", "xnnpack",
     }  # fmt: skip
 
 

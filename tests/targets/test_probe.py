@@ -29,6 +29,10 @@ SAMPLE = [
     ("ethos-u55-128", "conv2d", "w8a16", "relu"),
     ("tinpu", "conv2d", "w2a8", ""),
     ("tinpu", "max_pool2d", "a8", ""),
+    ("onnxruntime", "conv2d", "w16a16", ""),
+    ("onnxruntime", "linear", "w4-group", ""),
+    ("openvino", "linear", "w8a8-dynamic", ""),
+    ("openvino", "conv2d", "w8", ""),
 ]
 
 

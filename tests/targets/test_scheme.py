@@ -24,6 +24,9 @@ def scheme(**values: object) -> GqScheme:
         ("xnnpack", W4A8_DYNAMIC),
         ("onnxruntime", {}),
         ("onnxruntime", W8A8),
+        ("onnxruntime", W4A8_DYNAMIC),
+        ("onnxruntime", {"weights": {"bits": 4, "granularity": "group", "group": 48}}),
+        ("openvino", {"dtype": "float16"}),
         ("ethos-u85-256", W8A8),
         ("ethos-u55-32", W4A8),
         ("ethos-u65-512", W8A16),
@@ -52,7 +55,15 @@ def test_schemes_that_a_target_can_do(name: str, values: dict[str, object]) -> N
             {"weights": {"bits": 8}, "activations": {"bits": 16}},
             ("static 16-bit activations", "w8a16 (8-bit weights per channel, static symmetric 16-bit activations)"),
         ),
-        ("onnxruntime", W4A8_DYNAMIC, ("target onnxruntime cannot run linear", "dynamic 8-bit activations")),
+        (
+            "openvino",
+            {**W8A8, "activations": {"bits": 16}},
+            (
+                "target openvino cannot run any operator",
+                "(openvino.yaml: operators.linear: quantized: [w8a8, ",
+                "; nearest: w8a8 (8-bit weights per channel, static 8-bit activations) for conv1d, conv2d, linear; ",
+            ),
+        ),
         (
             "xnnpack",
             {**W4A8_DYNAMIC, "weights": {"bits": 4, "granularity": "group", "group": 24}},

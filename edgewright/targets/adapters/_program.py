@@ -27,12 +27,17 @@ def name_of(node: Node) -> str:
     return "" if op is None else ir.operator_name(op)
 
 
-def integer_biases(module: GraphModule) -> None:
+def integer_biases(module: GraphModule, *, wide: bool) -> None:
     """Round float biases of quantized operators to int32 steps of input scale x weight scale.
 
     The accumulator of a convolution or linear is an int32 count of such steps, so a device with
     integer accumulators adds its bias there (Jacob et al. 2018, arXiv:1712.05877, section 2.4).
     Operators whose input or weight is not quantized per tensor and per channel are left alone.
+
+    Args:
+        module: an unlifted Program, changed in place.
+        wide: also those of operators that read 16-bit integers: steps so small need an accumulator of more than 32 bits
+            to add the bias in.
     """
     ir.register()
     decomposed = torch.ops.quantized_decomposed
@@ -42,7 +47,7 @@ def integer_biases(module: GraphModule) -> None:
         source, weight, bias = node.args[:3]
         if not (isinstance(bias, Node) and bias.op == "get_attr" and isinstance(source, Node)):
             continue
-        if source.target != decomposed.dequantize_per_tensor.default:
+        if source.target != decomposed.dequantize_per_tensor.default or (is_wide(node) and not wide):
             continue
         if not isinstance(weight, Node) or weight.target not in (
             decomposed.dequantize_per_channel.default,
@@ -71,6 +76,12 @@ def integer_biases(module: GraphModule) -> None:
             rounded = module.graph.call_function(decomposed.dequantize_per_channel.default, arguments)
         ir.adopt(rounded, [node])
         node.replace_input_with(bias, rounded)
+
+
+def is_wide(node: Node) -> bool:
+    """Whether an operator with a weight reads 16-bit integers, its activations or its weight."""
+    sources = [item.args[0] for item in node.args[:2] if isinstance(item, Node) and item.args]
+    return any(isinstance(item, Node) and item.meta["val"].dtype == torch.int16 for item in sources)
 
 
 def signatures(program: ExportedProgram) -> tuple[tuple[TensorSignature, ...], tuple[TensorSignature, ...]]:

@@ -125,7 +125,7 @@ def estimate(folder: Path) -> dict[str, Any]:
 
 def _prepare(module: GraphModule) -> None:
     """The QDQ form that the partitioner takes: int32 biases, a pair before activations, marked operators."""
-    _program.integer_biases(module)
+    _program.integer_biases(module, wide=True)
     _sum_for_mean(module)
     _separate_activations(module)
     _mark(module)

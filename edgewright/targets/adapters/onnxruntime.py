@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
-from edgewright import ir
 from edgewright.files import read_json
 from edgewright.targets import Target, artifact
-from edgewright.targets.adapters import _executorch, _program
+from edgewright.targets.adapters import _integer_moves, _nbits, _onnx, _per_token, _program, _tokens
 from edgewright.targets.adapters._times import trimmed_mean
 from edgewright.targets.artifact import Example
 from edgewright.targets.manifest import Manifest
@@ -23,13 +21,10 @@ from edgewright.targets.manifest import Manifest
 RUNTIME = "onnxruntime"
 SOURCE = ("onnxruntime", "onnxruntime")
 OPTIONS: tuple[str, ...] = ()
-OPSET = 21
-SCOPE = "scope"
-_ARTIFACT = "model.onnx"
 _KERNEL = "_kernel_time"
 # What ONNX Runtime appends to the name of a node that it fused.
 _FUSED = re.compile(r"_token_\d+$")
-_PACKAGES = ("onnx", "onnxruntime", "onnxscript", "torch")
+_PACKAGES = ("onnxruntime", *_onnx.PACKAGES)
 # It turns the border between int8 and uint8 into a node whose types do not match.
 DISABLED = ["QDQPropagationTransformer"]
 EXAMPLE = Example(
@@ -55,25 +50,9 @@ def compile(
     Args:
         batch_inputs: arrays that give shape and dtype of each input; the artifact takes this shape only.
     """
-    import onnx
-
-    with _executorch.quiet():
-        specialized = ir.specialize(program, len(batch_inputs[0]), _prepare)
-        inputs, outputs = signatures = _program.signatures(specialized)
-        exported = torch.onnx.export(
-            specialized,
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=[item.name for item in inputs],
-            output_names=[item.name for item in outputs],
-            verbose=False,
-        )
-        assert exported is not None
-        model = exported.model_proto
-    strip(model)
-    onnx.checker.check_model(model)
+    model, signatures = _onnx.export(program, batch_inputs, _prepare)
     return artifact.write(
-        folder, _ARTIFACT, model.SerializeToString(deterministic=True), target, _PACKAGES, EXAMPLE, signatures,
+        folder, _onnx.ARTIFACT, model.SerializeToString(deterministic=True), target, _PACKAGES, EXAMPLE, signatures,
         delegated=len(model.graph.node), delegates=1,
     )  # fmt: skip
 
@@ -107,7 +86,7 @@ def open_session(folder: Path, threads: int, profile: Path | None = None) -> Any
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
     return onnxruntime.InferenceSession(
-        str(folder / _ARTIFACT), options, providers=["CPUExecutionProvider"], disabled_optimizers=DISABLED
+        str(folder / _onnx.ARTIFACT), options, providers=["CPUExecutionProvider"], disabled_optimizers=DISABLED
     )
 
 
@@ -117,10 +96,7 @@ def operator_times(
     """Time of each kernel over `runs` runs by ONNX Runtime's profiler: scope, operator, time_ms."""
     import onnx
 
-    scopes = {
-        node.name: next((entry.value for entry in node.metadata_props if entry.key == SCOPE), "")
-        for node in onnx.load(folder / _ARTIFACT).graph.node
-    }
+    scopes = _onnx.scopes(onnx.load(folder / _onnx.ARTIFACT))
     with tempfile.TemporaryDirectory() as name:
         inference = open_session(folder, threads, Path(name) / "trace")
         feeds = dict(zip([item.name for item in inference.get_inputs()], inputs, strict=True))
@@ -139,51 +115,15 @@ def operator_times(
 
 
 def _prepare(module: GraphModule) -> None:
-    """The form whose kernels are fast: uint8 activations and int32 biases."""
-    _program.integer_biases(module)
-    _unsigned_activations(module)
-
-
-def _unsigned_activations(module: GraphModule) -> None:
-    """Shift int8 activations by 128 to uint8: integer and zero point move together, so values stay the same."""
-    decomposed = torch.ops.quantized_decomposed
-    pairs = (decomposed.quantize_per_tensor.default, decomposed.dequantize_per_tensor.default)
-    for node in module.graph.nodes:
-        if node.target not in pairs or node.args[5] != torch.int8:
-            continue
-        if node.target == pairs[1] and node.all_input_nodes[0].op == "get_attr":
-            continue
-        value, scale, zero_point, low, high, _ = node.args
-        node.args = (value, scale, zero_point + 128, low + 128, high + 128, torch.uint8)
-
-
-def strip(model: Any) -> None:
-    """Keep what a runtime needs and the module scope of each node; drop traces, versions and prose."""
-    model.producer_version = ""
-    model.doc_string = ""
-    del model.metadata_props[:]
-    graph = model.graph
-    graph.doc_string = ""
-    del graph.metadata_props[:]
-    for node in graph.node:
-        scope = _scope(node)
-        node.doc_string = ""
-        del node.metadata_props[:]
-        if scope:
-            entry = node.metadata_props.add()
-            entry.key, entry.value = SCOPE, scope
-    for item in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        item.doc_string = ""
-        del item.metadata_props[:]
-    for function in model.functions:
-        function.doc_string = ""
-        del function.metadata_props[:]
-
-
-def _scope(node: Any) -> str:
-    """Module scope that the exporter recorded for a node, without the operator's own name at its end."""
-    for entry in node.metadata_props:
-        if entry.key == "namespace":
-            parts = [part.rpartition(": ")[0] for part in str(entry.value).split("/")]
-            return next((part for part in reversed(parts[:-1]) if part), "")
-    return ""
+    """The form whose kernels are fast: uint8 activations, int32 biases, data moved as integers, packed weights."""
+    for linear in _tokens.find(module):
+        if linear.is_dynamic and _per_token.takes(linear):
+            _per_token.rewrite(module, linear)
+        else:
+            _nbits.rewrite(module, linear)
+    _program.integer_biases(module, wide=False)
+    _onnx.separate_biases(module)
+    _integer_moves.flatten_linear(module)
+    _integer_moves.pool_planes(module)
+    _onnx.unsigned_activations(module)
+    _integer_moves.pad_integers(module)

@@ -6,21 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
-from edgewright import ir
 from edgewright.targets import Target, artifact
-from edgewright.targets.adapters import _executorch, _program, onnxruntime
+from edgewright.targets.adapters import _onnx, _program, onnxruntime
 from edgewright.targets.adapters._tinpu_lower import Lowered, lower
 from edgewright.targets.manifest import Manifest, TensorSignature
 
 RUNTIME = "onnxruntime"
 SOURCE = ("onnxruntime", "onnxruntime")
 OPTIONS: tuple[str, ...] = ()
-_ARTIFACT = "model.onnx"
 _PACKAGES = ("onnx", "onnxruntime", "onnxscript", "torch")
 _INT8 = 127
 
@@ -42,8 +39,6 @@ def compile(
     Raises:
         InputError: a bias or a sum has more bits than the NPU.
     """
-    import onnx
-
     lowered = Lowered()
     border: Border = ((), ())
 
@@ -52,24 +47,11 @@ def compile(
         border = _border(module)
         lowered = lower(module, target)
 
-    with _executorch.quiet():
-        specialized = ir.specialize(program, len(batch_inputs[0]), edit)
-        inputs, outputs = signatures = _signatures(specialized, border)
-        exported = torch.onnx.export(
-            specialized,
-            dynamo=True,
-            opset_version=onnxruntime.OPSET,
-            input_names=[item.name for item in inputs],
-            output_names=[item.name for item in outputs],
-            verbose=False,
-        )
-        assert exported is not None
-        model = exported.model_proto
-    onnxruntime.strip(model)
+    model, plain = _onnx.export(program, batch_inputs, edit)
+    signatures = _signatures(plain, border)
     _store_integers(model)
-    onnx.checker.check_model(model)
     return artifact.write(
-        folder, _ARTIFACT, model.SerializeToString(deterministic=True), target, _PACKAGES, onnxruntime.EXAMPLE,
+        folder, _onnx.ARTIFACT, model.SerializeToString(deterministic=True), target, _PACKAGES, onnxruntime.EXAMPLE,
         signatures, delegated=lowered.layers, delegates=lowered.segments, not_delegated=lowered.left,
     )  # fmt: skip
 
@@ -88,11 +70,11 @@ def _stored(found: Quantization) -> Quantization:
     return {**found, "zero_point": 0, "dtype": "uint8"}
 
 
-def _signatures(specialized: ExportedProgram, border: Border) -> Signatures:
+def _signatures(plain: Signatures, border: Border) -> Signatures:
     """Inputs and outputs of the lowered program, with the quantization that it had before."""
     inputs, outputs = (
         tuple(replace(item, quantization=found) for item, found in zip(items, quantization, strict=True))
-        for items, quantization in zip(_program.signatures(specialized), border, strict=True)
+        for items, quantization in zip(plain, border, strict=True)
     )
     return inputs, outputs
 
@@ -116,6 +98,7 @@ def operator_times(
 
 def _store_integers(model: Any) -> None:
     """Store the weights of layers as int8, which a runtime casts once when it loads the file."""
+    import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
@@ -131,3 +114,4 @@ def _store_integers(model: Any) -> None:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
+    onnx.checker.check_model(model)

@@ -51,6 +51,10 @@ def test_the_shipped_configuration_is_right(shipped):
         ("data/cifar10-calib/columns", {"image": "img", "label": "label"}, 3,
          "data.cifar10-calib.columns.image: data/samples/cifar10_calib.parquet has no column 'img'"),
         ("variants/1/gq", "w4a8-dynamic", 2, "target ethos-u85-256 cannot run"),
+        ("gq/w8a8/activations/bits", 16, 2,
+         "gq.w8a8: target xnnpack cannot run any operator with 8-bit weights per channel and static 16-bit "
+         "activations (xnnpack.yaml: operators.linear: quantized: [w8a8, w8a8-tensor, w8a8-dynamic, w4a8-dynamic]); "
+         "nearest: w8a8 "),
         ("variants/1/target", "ethos-u85", 2, "unknown target 'ethos-u85' (did you mean 'ethos-u85-256'?)"),
         ("gq/w8a8/activations/calibration/method", "histogramm", 2, "(did you mean 'histogram'?)"),
         ("aq/awq-w4/options", {"gptq": {}}, 2, "aq.awq-w4.options: the recipe does not use 'gptq'"),

@@ -1,8 +1,10 @@
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 
 from edgewright.targets.adapters import onnxruntime
 
@@ -32,3 +34,14 @@ def test_kernels_are_integer_and_named(compiled: Callable[[str], Path], image: n
     scopes = {item["scope"] for item in times if item["operator"] == "QLinearConv"}
     assert scopes == {"first", "second", "third"}
     assert "Conv" not in {item["operator"] for item in times}
+
+
+def test_no_pair_is_left_between_integer_kernels(compiled: Callable[[str], Path], tmp_path: Path) -> None:
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    model = str(compiled("onnxruntime") / "model.onnx")
+    ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    found = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
+    border = {"QuantizeLinear": 1, "DequantizeLinear": 1}
+    integer = {"QLinearConv": 3, "QLinearAdd": 1, "QLinearGlobalAveragePool": 1, "QGemm": 1}
+    assert found == Counter({**border, **integer, **{kind: found[kind] for kind in ("Transpose", "Reshape", "Pad")}})

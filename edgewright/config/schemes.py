@@ -1,9 +1,9 @@
 """What graph quantization is asked for: an entry of `gq` in params.yaml."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, FiniteFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, FiniteFloat, PositiveInt, model_validator
 
 from edgewright.config.entry import Entry
 from edgewright.config.precision import PRECISION, Precision
@@ -12,10 +12,22 @@ from edgewright.config.search import Search
 _WIDE_ACTIVATIONS = 16
 
 
+class RoundingScheme(Entry):
+    """How weights are rounded: a method by name, with its options."""
+
+    method: str = "nearest"
+    options: Mapping[str, float] = {}
+
+
+def _by_name(value: object) -> object:
+    return {"method": value} if isinstance(value, str) else value
+
+
 class WeightScheme(Entry):
     """How gq rounds weights that aq left float, and which integer weights it accepts.
 
-    `power_of_two` restricts the scales to powers of two.
+    `power_of_two` restricts the scales to powers of two. `rounding` is a name, or a method with options; left out it is
+    `gptq` with static activations and else `nearest`.
     """
 
     bits: Literal[2, 4, 8, 16] = 8
@@ -23,6 +35,7 @@ class WeightScheme(Entry):
     group: PositiveInt | None = None
     symmetric: bool = True
     power_of_two: bool = False
+    rounding: Annotated[RoundingScheme, BeforeValidator(_by_name)] | None = None
 
     @model_validator(mode="after")
     def _group(self) -> "WeightScheme":
@@ -112,13 +125,15 @@ class GqScheme(Entry):
     half: {dtype: float16}
     ```
     `layers` maps module scopes (glob) to a precision, to other weights, or to weights and activations.
-    `dtype` is what runs in float. `search` finds `layers`; those that are given stay and win. `encodings` is an edited
-    `encodings.json`, whose scales and zero points replace those that would be found.
+    `corrections` are tried in their order. `dtype` is what runs in float. `search` finds `layers`; those that are given
+    stay and win. `encodings` is an edited `encodings.json`, whose scales and zero points replace those that would be
+    found.
     """
 
     weights: WeightScheme | None = None
     activations: ActivationScheme | None = None
     layers: Mapping[str, LayerPrecision] = {}
+    corrections: tuple[str, ...] = ("bias",)
     dtype: Literal["float32", "float16"] = "float32"
     search: Search | None = None
     encodings: str | None = None

@@ -24,6 +24,7 @@ _COUNTED = ("edgewright.engine.report_files",)
 _TARGETS = "edgewright.targets"
 _AQ_PACKAGES = ("edgewright.aq.transforms", "edgewright.aq.rounders")
 _METRICS = "edgewright.evaluate.metrics"
+_WHOLE = ("edgewright.gq.rounding", "edgewright.gq.corrections")
 _ADAPTERS = "edgewright.targets.adapters"
 
 _DISTRIBUTIONS = {"yaml": "PyYAML", "PIL": "pillow", "ethosu": "ethos-u-vela", "tosa_reference_model": "tosa-tools"}
@@ -98,7 +99,7 @@ class _Digests:
         names = params.gq[scheme].calibration_methods
         return {
             package: tuple(name for name in names if name in registry.names(package))
-            for package in self.sources.registries("edgewright.gq")
+            for package in self.sources.registries("edgewright.gq") if package not in _WHOLE
         }
 
     def modules(self, names: Collection[str], choices: Narrowing) -> str:

@@ -20,6 +20,7 @@ from edgewright.gq.weights import IntegerWeight
 from edgewright.targets import Target
 
 _POWER_OF_TWO_MANTISSA = 0.5
+_GRID = {"bits", "granularity", "group", "symmetric", "power_of_two"}
 _TINY = float(np.finfo(np.float32).tiny)
 _HUGE = float(np.finfo(np.float32).max)
 
@@ -75,7 +76,7 @@ class WeightEncoding(_Entry):
     group: int | None
     symmetric: bool
     power_of_two: bool = False
-    source: Literal["aq", "rtn"]
+    source: str
     scale_min: float
     scale_max: float
     scales: tuple[float, ...] | None
@@ -89,9 +90,13 @@ class LeftFloatEncoding(_Entry):
     reason: str
 
 
-class BiasCorrection(_Entry):
-    """Biases that took back the mean shift of rounding: how many, and the output's mean squared error either way."""
+class CorrectionEncoding(_Entry):
+    """A rounding method or a correction that was tried.
 
+    How many operators it changed, whether it was kept, and the output's mean squared error with and without it.
+    """
+
+    methods: tuple[str, ...]
     operators: int
     applied: bool
     output_mse: float
@@ -112,7 +117,7 @@ class Encodings(_Entry):
     dynamic: tuple[str, ...] = ()
     float16: tuple[str, ...] = ()
     left_float: tuple[LeftFloatEncoding, ...] = ()
-    bias_correction: BiasCorrection | None = None
+    corrections: tuple[CorrectionEncoding, ...] = ()
 
     def json_value(self) -> dict[str, Any]:
         """What is written to the file."""
@@ -177,14 +182,20 @@ class Overrides:
         for name, entry in self._weights.items():
             if name not in weights:
                 raise ConfigError(f"{self._where}: no quantized weight of a module '{name}'{nearest(name, weights)}")
-            wanted = WeightScheme.model_construct(**{key: getattr(entry, key) for key in WeightScheme.model_fields})
-            if wanted != weights[name]:
-                raise ConfigError(f"{self._where}: '{name}' has {wanted}; the scheme gives it {weights[name]}")
+            values, scheme = entry.model_dump(include=_GRID), weights[name]
+            if scheme is None or values != scheme.model_dump(include=_GRID):
+                shown = WeightScheme.model_construct(**values)
+                raise ConfigError(f"{self._where}: '{name}' has {shown}; the scheme gives it {scheme}")
 
     def parameters(self, name: str) -> Parameters | None:
         """Parameters of a group of tensors, or None where the file does not list it."""
         item = self._tensors.get(name)
         return None if item is None else Parameters(float(np.float32(item.scale)), item.zero_point)
+
+    def lists(self, module: str) -> bool:
+        """Whether the file gives scales of a module's weight."""
+        item = self._weights.get(module)
+        return item is not None and item.scales is not None and item.source != "aq"
 
     def scale(self, module: str, weight: torch.Size, granularity: str) -> torch.Tensor | None:
         """Scales of a module's weight (float32 [out] or [1]), or None where the file lists none.
@@ -193,7 +204,7 @@ class Overrides:
             ConfigError: their number is not that of the output channels, or one is not a positive float32.
         """
         item = self._weights.get(module)
-        if item is None or item.scales is None or item.source == "aq":
+        if item is None or item.scales is None or not self.lists(module):
             return None
         wanted = 1 if granularity == "tensor" else int(weight[0])
         if len(item.scales) != wanted:
@@ -232,7 +243,7 @@ def weight_encoding(weight: IntegerWeight, operator: str) -> WeightEncoding:
     return WeightEncoding(
         module=weight.module, operator=operator, bits=scheme.bits, granularity=scheme.granularity,
         group=scheme.group, symmetric=scheme.symmetric, power_of_two=scheme.power_of_two,
-        source="aq" if weight.source == "aq" else "rtn",
+        source=weight.source,
         scale_min=float(weight.scale.min()), scale_max=float(weight.scale.max()),
         scales=None if scheme.group else tuple(float(value) for value in weight.scale.reshape(-1)),
     )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from edgewright import registry
 from edgewright.config import GqScheme
-from edgewright.gq import calibration
+from edgewright.errors import ConfigError
+from edgewright.gq import calibration, corrections, rounding
 from edgewright.gq.search import COSTS, methods
 from edgewright.targets import Target, check_scheme
 
@@ -22,6 +23,7 @@ def check(target: Target, scheme: GqScheme, where: str) -> None:
     """
     check_scheme(target, scheme, where)
     check_methods(scheme, where)
+    check_corrections(scheme, where)
 
 
 def check_methods(scheme: GqScheme, where: str) -> None:
@@ -40,3 +42,23 @@ def check_methods(scheme: GqScheme, where: str) -> None:
     if scheme.search is not None:
         methods.options_of(scheme.search, f"{where}.search")
         registry.module(COSTS, scheme.search.cost)
+
+
+def check_corrections(scheme: GqScheme, where: str) -> None:
+    """Refuse a rounding method, an option of it, or a correction that does not exist or is named twice.
+
+    Raises:
+        ConfigError: the nearest existing name is given.
+    """
+    layers = {f"{where}.layers.{key}": scheme.of_layer(key) for key in scheme.layers}
+    for place, found in ((where, scheme), *layers.items()):
+        weights = None if found is None else found.weights
+        if weights is not None and weights.rounding is not None:
+            rounding.load(weights.rounding.method, weights.rounding.options, f"{place}.weights.rounding")
+    for index, name in enumerate(scheme.corrections):
+        try:
+            registry.module(corrections.PACKAGE, name)
+        except ConfigError as error:
+            raise ConfigError(f"{where}.corrections: {error}") from None
+        if name in scheme.corrections[:index]:
+            raise ConfigError(f"{where}.corrections: '{name}' is named twice")

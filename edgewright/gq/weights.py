@@ -33,6 +33,7 @@ class IntegerWeight:
         qmin, qmax: ends of the grid.
         axis: of the output channels.
         error: float64, shape of the weight: what rounding took away from it; None where aq rounded.
+        floor: smallest scale of each row that integer arithmetic can represent, [rows, 1]; None where nothing says.
     """
 
     module: str
@@ -45,6 +46,7 @@ class IntegerWeight:
     qmax: int
     axis: int
     error: torch.Tensor | None = None
+    floor: torch.Tensor | None = None
 
 
 def integer_weight(
@@ -76,13 +78,13 @@ def integer_weight(
     matrix = moved.flatten(1) if scheme.granularity != "tensor" else moved.reshape(1, -1)
     grid = Grid(scheme.bits, scheme.symmetric, scheme.group, power_of_two=scheme.power_of_two)
     check(matrix, grid, owner)
+    floor = None if border is None else _floor(module, plan, matrix, border)
     if scale is None:
         scale, zero_point = _scales(matrix, grid)
-        floor = torch.zeros_like(scale) if border is None else _floor(module, plan, scale, border)
-        if bool((floor > scale).any()):
+        if floor is not None and bool((floor > scale).any()):
             # A power of two stays one: doubled as often as the floor asks.
-            floor = torch.exp2(torch.ceil(torch.log2(floor))) if grid.power_of_two else floor
-            scale = torch.maximum(scale, floor)
+            least = torch.exp2(torch.ceil(torch.log2(floor))) if grid.power_of_two else floor
+            scale = torch.maximum(scale, least)
             zero_point = _zero_points(matrix, grid, scale)
     else:
         scale = scale.reshape(matrix.shape[0], -1)
@@ -92,7 +94,7 @@ def integer_weight(
     flat = (lambda tensor: tensor) if scheme.group else torch.flatten
     return IntegerWeight(
         owner, "rtn", scheme, result.integers.reshape(moved.shape).movedim(0, axis).contiguous(),
-        flat(result.scale.to(torch.float32)), flat(result.zero_point), grid.qmin, grid.qmax, axis, error,
+        flat(result.scale.to(torch.float32)), flat(result.zero_point), grid.qmin, grid.qmax, axis, error, floor,
     )  # fmt: skip
 
 
@@ -142,9 +144,9 @@ def _scales(matrix: torch.Tensor, grid: Grid) -> tuple[torch.Tensor, torch.Tenso
 
 
 def _floor(
-    module: GraphModule, plan: Quantized, scales: torch.Tensor, border: tuple[Parameters, Parameters]
+    module: GraphModule, plan: Quantized, matrix: torch.Tensor, border: tuple[Parameters, Parameters]
 ) -> torch.Tensor:
-    """The smallest scale of each row that integer arithmetic can represent.
+    """The smallest scale of each row of a matrix, [rows, 1], that integer arithmetic can represent.
 
     The bias counts in steps of input scale x weight scale in the kernel's bits, and the accumulator is multiplied by
     input scale x weight scale / output scale. Both leave the range for a channel whose weights are almost zero. A bias
@@ -152,12 +154,12 @@ def _floor(
     """
     read, written = border
     bits = _BIAS_BITS.get(plan.kernel.bias, _DEFAULT_BIAS_BITS)
-    floor = torch.full_like(scales, written.scale / read.scale * 2.0 ** -(bits - 2))
+    floor = torch.full_like(matrix[:, :1], written.scale / read.scale * 2.0 ** -(bits - 2))
     bias = bias_of(plan.node)
     if bias is None or bias.op != "get_attr":
         return floor
-    largest = ir.tensor_of(module, bias).abs().to(scales.dtype)
-    largest = largest.max().reshape(1) if len(scales) == 1 else largest
+    largest = ir.tensor_of(module, bias).abs().to(matrix.dtype)
+    largest = largest.max().reshape(1) if len(matrix) == 1 else largest
     return torch.maximum(floor, largest.unsqueeze(-1) / (read.scale * 2.0 ** (bits - 2)))
 
 

@@ -18,24 +18,26 @@ _BLOCK, _RUN = 128, 32
 
 
 def descend(
-    matrix: Tensor, levels: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid, hessian: Tensor, passes: int
-) -> tuple[Tensor, Tensor]:
+    matrix: Tensor, levels: Tensor, scale: Tensor, zero_point: Tensor, grid: Grid, hessian: Tensor, passes: int,
+    fit_scales: bool = True,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Better integers (as floats [rows, columns]) and scales [rows, groups].
 
     Args:
         matrix: float weights [rows, columns].
         levels: integers to start from, as floats.
-        scale: [rows, groups]. Fitted unless the grid is of powers of two.
+        scale: [rows, groups], to start from.
         zero_point: int8 or float, [rows, groups]; it stays.
         grid: whose integers.
         hessian: [columns, columns].
         passes: over all columns.
+        fit_scales: whether scales move; those of a grid of powers of two never do.
     """
     work = _Descent(matrix, levels, scale, zero_point, grid, hessian)
     columns = matrix.shape[1]
     width = grid.width(columns)
     block = max(1, _BLOCK // width) * width if width <= _BLOCK else _BLOCK
-    fits = grid.format == "int"
+    fits = fit_scales and grid.format == "int" and not grid.power_of_two
     for _ in range(passes):
         for start in range(0, columns, block):
             work.move_integers(start, min(columns, start + block), fits and width <= _BLOCK)

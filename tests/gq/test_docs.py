@@ -26,9 +26,8 @@ def test_the_documented_encodings_have_the_form_that_is_written():
     written = gq.quantize(small(), targets.load("xnnpack"), scheme(), sample_of(noise())).encodings
     (documented,) = map(json.loads, blocks(PAGE, "json"))
     assert documented.keys() == written.keys()
-    for key in ("tensors", "weights"):
+    for key in ("tensors", "weights", "corrections"):
         assert documented[key][0].keys() == written[key][0].keys()
-    assert documented["bias_correction"].keys() == written["bias_correction"].keys()
     gq.Overrides.parse(documented, "docs/gq.md")
 
 
@@ -63,3 +62,18 @@ def test_the_limits_of_clipping_are_documented():
     text = (ROOT / PAGE).read_text()
     assert f"`max_clipped` ({Calibration().max_clipped:g})" in text
     assert f"More than {NOTABLE_CLIPPED:.0%} is a warning".replace("%", " %") in text
+
+
+def test_every_rounding_method_and_correction_is_documented_with_its_defaults():
+    from dataclasses import fields
+
+    from edgewright import registry
+    from edgewright.gq import corrections, rounding
+
+    page = (ROOT / PAGE).read_text()
+    for name in registry.names(rounding.PACKAGE):
+        line = re.findall(rf"^\| `{name}` \| .*\|$", page, re.MULTILINE)[0]
+        for field in fields(registry.load(rounding.PACKAGE, name).Method):
+            assert f"`{field.name}` ({field.default:g})" in line
+    for name in registry.names(corrections.PACKAGE):
+        assert re.findall(rf"^\| `{name}` \| .*\|$", page, re.MULTILINE)

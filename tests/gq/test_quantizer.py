@@ -59,7 +59,9 @@ def test_resnet8_is_better_than_the_toolchains_own_quantizers_on_held_out_images
     assert logit_mse(program, result.program, test) < 0.585  # the best of gq-references, with an untied pool
     top1 = [(run(p, test).argmax(1).numpy() == labels).mean() for p in (program, result.program)]
     assert top1[1] >= top1[0] - 0.012
-    assert result.encodings["bias_correction"]["applied"]
+    (step,) = result.encodings["corrections"]
+    assert step["methods"] == ["gptq", "bias"]
+    assert step["applied"]
     assert result.encodings["left_float"] == []
     worst = result.sensitivity["modules"][0]
     assert 15 < worst["snr_db"] < 60

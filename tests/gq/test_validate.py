@@ -10,7 +10,7 @@ from tests.gq.nets import W4_DYNAMIC, scheme
 
 
 def test_a_scheme_that_the_target_lacks_is_refused():
-    with pytest.raises(ConfigError, match=r"gq.w4: target ethos-u85-256 cannot run linear .*nearest: w8a8"):
+    with pytest.raises(ConfigError, match=r"gq.w4: target ethos-u85-256 cannot run linear .*nearest: w4a8"):
         validate.check(targets.load("ethos-u85-256"), scheme(W4_DYNAMIC), "gq.w4")
 
 

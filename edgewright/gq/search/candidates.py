@@ -15,7 +15,7 @@ from edgewright.config.schemes import GqScheme, LayerScheme
 from edgewright.datasets import Samples
 from edgewright.gq import ranges
 from edgewright.gq.annotate import Annotation, Quantized, annotate, names_of
-from edgewright.gq.correction import correctable, shift
+from edgewright.gq.corrections.bias import correctable, shift
 from edgewright.gq.groups import Group, QuantizedTensor, grid_of, parameters_by_tensor, solve
 from edgewright.gq.names import name_tensors
 from edgewright.gq.operators import bias_of
@@ -185,7 +185,7 @@ def _rounded(
         weight = integer_weight(module, plan, border)
         weights[node] = _float(plan, weight)
         bias = bias_of(node)
-        if node in biased and weight.error is not None and bias is not None:
+        if node in biased and weight.error is not None and bias is not None and "bias" in part.scheme.corrections:
             own = tensor_of(module, bias)
             biases[node] = (own.to(torch.float64) + shift(node, weight.error, means[biased[node]])).to(own.dtype)
     return Precision(part.name, plans, parameters, weights, biases)

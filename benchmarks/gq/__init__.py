@@ -1,0 +1,1 @@
+"""Graph quantization against the reference toolchains."""

@@ -8,7 +8,7 @@ def run(context: stage.Context) -> None:
     from edgewright import gq, ir, targets
     from edgewright.datasets import Sample, SampleFile
     from edgewright.evaluate.judge import judge
-    from edgewright.files import write_json
+    from edgewright.files import read_json, write_json
 
     program = ir.load(context.inputs["go"] / "program.pt2")
     sample = SampleFile.open(context.inputs["calibration"] / "sample.parquet")
@@ -27,6 +27,8 @@ def run(context: stage.Context) -> None:
     edited = None if scheme.encodings is None else gq.Overrides.load(context.workspace.root / scheme.encodings)
     quantized = gq.quantize(program, target, scheme, sample, encodings=edited, progress=context.progress())
     context.warn(quantized.warnings)
+    if scheme.tuned is not None:
+        write_json(context.out / "tuning.json", read_json(context.workspace.root / scheme.tuned))
     ir.save(quantized.program, context.out / "program.pt2")
     write_json(context.out / "encodings.json", quantized.encodings)
     write_json(context.out / "sensitivity.json", quantized.sensitivity)

@@ -127,7 +127,7 @@ class GqScheme(Entry):
     `layers` maps module scopes (glob) to a precision, to other weights, or to weights and activations.
     `corrections` are tried in their order. `dtype` is what runs in float. `search` finds `layers`; those that are given
     stay and win. `encodings` is an edited `encodings.json`, whose scales and zero points replace those that would be
-    found.
+    found. `tuned` is the record of `edgewright tune` that led to the scheme; the report shows it.
     """
 
     weights: WeightScheme | None = None
@@ -137,6 +137,7 @@ class GqScheme(Entry):
     dtype: Literal["float32", "float16"] = "float32"
     search: Search | None = None
     encodings: str | None = None
+    tuned: str | None = None
 
     @property
     def is_float(self) -> bool:

@@ -142,7 +142,11 @@ class _Builder:
             "aq": (aq, {**named, "recipe": recipe}),
             "ir": (aq, {"model": model, "aq": aq}),
             "go": (go, {**named, "ir": aq, "target": target}),
-            "gq": (gq, {**named, "go": go, "target": target, "scheme": scheme, "encodings": self.encodings(scheme)}),
+            "gq": (gq, {
+                **named, "go": go, "target": target, "scheme": scheme,
+                "encodings": self.scheme_file(scheme, "encodings", "gq"),
+                "tuned": self.scheme_file(scheme, "tuned", "__init__"),
+            }),
             "compile": (gq, {"model": model, "gq": gq, "target": target}),
         }
         for stage, (key, item) in items.items():
@@ -173,11 +177,12 @@ class _Builder:
         stand_in = f"stages/{stage}.py"
         return stand_in if source is None else self.source(source, f"data.{data}.source", stand_in)
 
-    def encodings(self, scheme: str) -> str:
-        path = self.params.gq[scheme].encodings
+    def scheme_file(self, scheme: str, field: str, stand_in: str) -> str:
+        """Path that DVC depends on; a file of `stages` for a scheme without one."""
+        path = getattr(self.params.gq[scheme], field)
         if path is not None and not (self.root / path).is_file():
-            raise ConfigError(f"params.yaml: gq.{scheme}.encodings: no file {path}")
-        return "stages/gq.py" if path is None else str(PurePosixPath(path))
+            raise ConfigError(f"params.yaml: gq.{scheme}.{field}: no file {path}")
+        return f"stages/{stand_in}.py" if path is None else str(PurePosixPath(path))
 
     def source(self, source: str, where: str, stand_in: str) -> str:
         """Path that DVC depends on; `stand_in` for what lies on the hub, which DVC cannot see."""

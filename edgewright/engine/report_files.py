@@ -56,6 +56,8 @@ def _files(
         layers=None if variant["aq"] == _NONE else workspace.artifact("aq", keys["aq"]) / "layers.json",
         firings=workspace.artifact("go", keys["go"]) / "firings.json",
         sensitivity=None if variant["gq"] == _NONE else workspace.artifact("gq", keys["gq"]) / "sensitivity.json",
+        search=workspace.artifact("gq", keys["gq"]) / "assignment.json",
+        tuning=workspace.artifact("gq", keys["gq"]) / "tuning.json",
         lineage=_lineage(workspace, keys, digest),
         failure=_failure(variant, failures),
     )

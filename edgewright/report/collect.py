@@ -50,6 +50,7 @@ class VariantFiles:
         artifact: the compiled file as shown to the reader, relative to the workspace.
         manifest: of the compiled artifact; `float_manifest`: of the float build on the same target.
         layers: aq's; `firings`: go's; `sensitivity`: gq's.
+        search: gq's record of a search; `tuning`: of the tuning that led to its scheme.
         lineage: what the artifact was made from -> digest.
         failure: one line of why it failed, where a run record tells.
     """
@@ -69,6 +70,8 @@ class VariantFiles:
     layers: Path | None
     firings: Path | None
     sensitivity: Path | None
+    search: Path | None = None
+    tuning: Path | None = None
     lineage: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
 
@@ -159,6 +162,8 @@ def _collect(files: VariantFiles) -> Variant:
             heat=heat.stages({row.stage: rows[row.stage] for row in files.stages}, layers, sensitivity),
             weights=weights.weights(layers),
             rewrites=details.rewrites(firings),
+            search=details.search(_read(files.search)),
+            tuning=details.tuning(_read(files.tuning)),
             lineage=details.lineage(files.lineage, base, manifest),
         ),
     )

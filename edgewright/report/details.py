@@ -11,9 +11,13 @@ from edgewright.report.types import (
     NotDelegatedRecord,
     OperatorRecord,
     PairRecord,
+    PointRecord,
     ProfileRecord,
     RewritesRecord,
+    SearchRecord,
     SpreadRecord,
+    TuningRecord,
+    TuningStepRecord,
 )
 
 Json = Mapping[str, Any]
@@ -29,6 +33,28 @@ def metric_pairs(base: Json | None, compiled: Json | None) -> dict[str, PairReco
         name: PairRecord(base=floats.get(name), compiled=others.get(name))
         for name in sorted(floats.keys() | others.keys())
     }
+
+
+def search(raw: Json | None) -> SearchRecord | None:
+    """The search behind a scheme, from `assignment.json`."""
+    if raw is None:
+        return None
+    chosen, front = _point(raw["chosen"]), tuple(map(_point, raw["front"]))
+    return SearchRecord(
+        method=raw["method"], cost=raw["cost"], evaluations=raw["evaluations"], chosen=chosen, front=front
+    )
+
+
+def _point(raw: Json) -> PointRecord:
+    return PointRecord.model_validate({key: raw[key] for key in PointRecord.model_fields})
+
+
+def tuning(raw: Json | None) -> TuningRecord | None:
+    """The tuning that led to a scheme, from `tuning.json`."""
+    if raw is None:
+        return None
+    steps = tuple(TuningStepRecord.model_validate(step) for step in raw["steps"])
+    return TuningRecord(cause=raw["cause"]["is"], steps=steps, chosen=raw["chosen"])
 
 
 def profile(raw: Json | None) -> ProfileRecord | None:

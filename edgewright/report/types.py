@@ -264,6 +264,46 @@ class WeightsRecord(Record):
     provenance: dict[str, str]
 
 
+class PointRecord(Record):
+    """A mixed program that a search evaluated; `share` is its cost over that of the dearest candidate's."""
+
+    share: float
+    mse: float | None
+    snr_db: float | None
+    metric_drop: float | None
+    units: dict[str, int]
+
+
+class SearchRecord(Record):
+    """A search of mixed precision: the point that stays, and the front of cost and error."""
+
+    method: str
+    cost: str
+    evaluations: int
+    chosen: PointRecord
+    front: tuple[PointRecord, ...]
+
+
+class TuningStepRecord(Record):
+    """A step of `edgewright tune`; `share` is bytes of the weights over the float ones."""
+
+    step: str
+    share: float
+    mse: float | None
+    snr_db: float | None
+    metric_drop: float | None
+    evaluations: int
+    reached: bool
+
+
+class TuningRecord(Record):
+    """What led to the scheme: the cause of the first scheme's error, and what was tried."""
+
+    cause: str
+    steps: tuple[TuningStepRecord, ...]
+    chosen: str
+
+
 class DetailsRecord(Record):
     """What the page shows beyond the summary: null or empty where a stage did not run."""
 
@@ -284,6 +324,8 @@ class DetailsRecord(Record):
     heat: tuple[HeatStageRecord, ...] = ()
     weights: WeightsRecord | None = None
     rewrites: RewritesRecord | None
+    search: SearchRecord | None = None
+    tuning: TuningRecord | None = None
     lineage: tuple[LineageRecord, ...]
 
 

@@ -10,7 +10,7 @@ from edgewright.cli.application import commands
 from tests.cli.workspace import call
 from tests.support import ROOT, blocks
 
-PAGES = ("README.md", "docs/cli.md", "docs/engine.md", "docs/prefect.md", "docs/probe.md")
+PAGES = ("README.md", "docs/cli.md", "docs/engine.md", "docs/prefect.md", "docs/probe.md", "docs/search.md")
 
 
 def _lines() -> list[str]:

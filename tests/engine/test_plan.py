@@ -48,7 +48,7 @@ def test_each_shared_prefix_is_there_once(root: Path) -> None:
     }
     assert found["gq"]["m--c--a4--t1--w8a8"] == {
         "model": "m", "go": "m--c--a4--t1", "calibration": "m--c", "target": "t1", "scheme": "w8a8",
-            "encodings": "stages/gq.py",
+            "encodings": "stages/gq.py", "tuned": "stages/__init__.py",
     }
 
 

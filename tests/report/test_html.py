@@ -148,3 +148,26 @@ def test_the_heat_strip_has_a_cell_for_each_module_and_a_table_with_its_figures(
     assert "worst after gq: " in text
     row = r'a.&lt;b&gt;</td>\s*(<td[^>]*>[^<]*</td>\s*)*<td>-3.2 dB</td><td class="wide">4.50e-03</td>'
     assert re.search(row, text)
+
+
+def test_a_search_and_a_tuning_are_tables_of_their_points_and_steps(variants: list[VariantFiles], tmp_path) -> None:
+    point = {"share": 0.25, "mse": 0.5, "snr_db": 31.5, "metric_drop": 0.4, "units": {"w4a8": 3, "float": 1}}
+    other = {**point, "share": 1.0, "snr_db": None, "mse": 0.0, "units": {"w4a8": 0, "float": 4}}
+    write_json(tmp_path / "assignment.json", {
+        "method": "amp", "cost": "bytes", "evaluations": 12, "chosen": point, "front": [point, other],
+    })  # fmt: skip
+    step = {"step": "baseline w8a8", "share": 0.25, "mse": 0.1, "snr_db": 12.5, "metric_drop": None, "evaluations": 1}
+    write_json(tmp_path / "tuning.json", {
+        "cause": {"is": "activations"}, "chosen": "AMP",
+        "steps": [{**step, "reached": False}, {**step, "step": "AMP", "reached": True}],
+    })  # fmt: skip
+    files = replace(variants[0], search=tmp_path / "assignment.json", tuning=tmp_path / "tuning.json")
+    text = page(collect([files]))
+    parsed(text)
+    plain = " ".join(re.sub(r"<[^>]+>", " ", text).split())
+    assert "amp, 12 evaluations; 25 % of the bytes" in plain
+    assert "3 w4a8, 1 float stays 25.0 % 31.5 0.4" in plain
+    assert "4 float 100.0 % ∞ 0.4" in plain
+    assert "the error came from activations; AMP stays" in plain
+    assert "baseline w8a8 12.5 – 25 % 1 missed" in plain
+    assert "AMP 12.5 – 25 % 1 holds" in plain

@@ -54,7 +54,7 @@ class Cause:
     def name(self) -> str:
         """`weights`, `activations`, or `both` where neither is four times the other."""
         low, high = sorted((self.weights, self.activations))
-        if high < _DOMINANT * low:
+        if high <= _DOMINANT * low:
             return "both"
         return "weights" if self.weights > self.activations else "activations"
 
@@ -70,8 +70,9 @@ class Tuned:
         target: name of the target.
         accept: the budget.
         cause: of the error of the first step.
-        steps: in the order in which they were tried; a step that keeps the budget ends the flow.
-        chosen: the step that stays: the last where the budget holds, else the one with the least error.
+        steps: in the order in which they were tried.
+        chosen: the step that stays: of those that keep the budget the one with the fewest bytes, else the one with
+            the least error.
     """
 
     target: str

@@ -1,4 +1,4 @@
-"""Tune a scheme until its budget holds: baseline precision, cause, LiteMP, AMP, AdaRound, the first that does."""
+"""Tune a scheme until its budget holds: baseline, cause, equalization, LiteMP, AMP, AdaRound, the first that does."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from torch.export import ExportedProgram
 
 from edgewright import ir
 from edgewright.config.precision import FLOAT
-from edgewright.config.schemes import ActivationScheme, GqScheme, WeightScheme
+from edgewright.config.schemes import ActivationScheme, GqScheme, RoundingScheme, WeightScheme
 from edgewright.config.search import Search, SearchBudget
 from edgewright.datasets import Samples
 from edgewright.errors import ConfigError
@@ -29,6 +29,7 @@ BASELINES = ("w8a8", "w8a16", "w16a16")
 
 _CANDIDATES = ("w4a8", *BASELINES)
 _HALF = "float16"
+_NARROW = 4
 _EVALUATIONS = 20
 
 
@@ -49,11 +50,13 @@ def tune(
     1. The scheme as it is; where it holds, nothing else is tried.
     2. The baseline: each of w8a8, w8a16, w16a16 and half precision that the target can run, the cheapest first.
     3. The cause: rounded weights alone, rounded activations alone.
-    4. LiteMP between the first baseline and the cheapest that holds, or float.
-    5. AMP over all precisions that the target can run.
-    6. AdaRound of the weights, where they are a cause.
+    4. Cross-layer equalization at the first baseline, where activations are a cause.
+    5. LiteMP between the first baseline and the cheapest that holds, or float.
+    6. AMP over all precisions that the target can run.
+    7. AdaRound of the weights, where they are a cause.
 
-    Equal inputs give an equal result. Every figure of a step is that of the quantized Program itself.
+    A baseline that holds is what stays if nothing cheaper does; the first of the others that holds ends the flow. Equal
+    inputs give an equal result. Every figure of a step is that of the quantized Program itself.
 
     Args:
         program: the optimized Program.
@@ -98,7 +101,8 @@ class _Flow:
         cause = self.cause()
         if not self.steps[-1].reached:
             self.improve(cause)
-        best = self.steps[-1] if self.steps[-1].reached else min(self.steps, key=lambda step: step.score.mse)
+        reached = [step for step in self.steps if step.reached]
+        best = min(reached, key=lambda step: step.share) if reached else min(self.steps, key=lambda s: s.score.mse)
         return Tuned(self.target.name, self.accept, cause, tuple(self.steps), best)
 
     def improve(self, cause: Cause) -> None:
@@ -113,9 +117,10 @@ class _Flow:
                 break
         if holding == FLOAT and self.target.float16:
             self.try_scheme("baseline float16", GqScheme(dtype=_HALF), 0.5)
-        cheapest = self.legal[0] if self.start.weights and self.start.weights.bits == 4 else baselines[0]
-        is_cheapest = holding == cheapest
-        if holding != FLOAT and is_cheapest:
+        cheapest = self.legal[0] if self.start.weights and self.start.weights.bits == _NARROW else baselines[0]
+        if holding == cheapest:
+            return
+        if cause.name != "weights" and self.equalized(cheapest):
             return
         if self.search("LiteMP", "litemp", (cheapest, holding)):
             return
@@ -123,6 +128,10 @@ class _Flow:
             return
         if cause.name != "activations":
             self.adaround(cheapest)
+
+    def equalized(self, precision: str) -> bool:
+        scheme = self.uniform(precision).model_copy(update={"corrections": ("equalize", "bias")})
+        return self.try_scheme(f"cross-layer equalization at {precision}", scheme, self.share_of(scheme))
 
     def search(self, title: str, method: str, names: Sequence[str]) -> bool:
         wanted = Search(method=method, candidates=tuple(names), accept=self.accept, evaluations=_EVALUATIONS)
@@ -136,7 +145,8 @@ class _Flow:
     def adaround(self, precision: str) -> None:
         scheme = self.uniform(precision)
         assert scheme.weights is not None
-        rounded = scheme.model_copy(update={"weights": scheme.weights.model_copy(update={"rounding": "adaround"})})
+        rounded = scheme.model_copy(update={"weights": scheme.weights.model_copy(
+            update={"rounding": RoundingScheme(method="adaround")})})
         self.try_scheme(f"AdaRound at {precision}", rounded, self.share_of(rounded))
 
     def try_scheme(self, name: str, scheme: GqScheme, share: float, evaluations: int = 0) -> bool:
@@ -145,7 +155,8 @@ class _Flow:
             quantize(self.program, self.target, scheme, self.sample, progress=self.progress, where=self.where).program
         )
         score = self.scorer.score(lambda row: output_of(quantized, NOTHING, row))
-        reached = within(self.accept, score, share)
+        # Everything in float keeps any budget, and is no answer.
+        reached = share < 1 and within(self.accept, score, share)
         self.steps.append(Step(name, scheme, score, share, evaluations + 1, reached))
         return reached
 

@@ -16,7 +16,6 @@ from edgewright.aq.activations import Activations
 from edgewright.aq.algorithms import Algorithms, split
 from edgewright.aq.block import Block, Layer, Run
 from edgewright.aq.contract import Rounder, Transform
-from edgewright.aq.memory import bounded, release
 from edgewright.aq.recorder import Recorder
 from edgewright.aq.report import QuantizedModel
 from edgewright.aq.samples import Batch, batches
@@ -28,6 +27,7 @@ from edgewright.aq.structure import Structure, trace
 from edgewright.aq.work import finish, round_embedding, transform
 from edgewright.config import AqRecipe
 from edgewright.datasets.sample import Sample
+from edgewright.memory import bounded, release
 from edgewright.models.load import LoadedModel
 from edgewright.parallel import ordered_map
 from edgewright.progress import Progress, silent

@@ -17,9 +17,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from edgewright.aq.memory import release
 from edgewright.aq.observe import observed
 from edgewright.aq.propagation import FREE, mapping, propagate, reads_values
+from edgewright.memory import release
 from edgewright.models.quantized import refusal
 
 _CALLS = 16

@@ -9,10 +9,10 @@ from edgewright.aq.algorithms import DEFAULT_ROUNDER
 from edgewright.aq.block import Block, Layer, install
 from edgewright.aq.contract import Applied, Rounder, Transform
 from edgewright.aq.failure import LayerError
-from edgewright.aq.memory import release
 from edgewright.aq.nearest import round_to_nearest
 from edgewright.aq.recorder import Recorder
 from edgewright.aq.report import OutputError, measure, output_error, rtn_error
+from edgewright.memory import release
 from edgewright.parallel import ordered_map
 from edgewright.rounding import clipped, min_max, quantize
 

@@ -39,11 +39,16 @@ def rows(module: GraphModule, sample: Samples, size: int = 1) -> Iterator[Row]:
     for node, given in zip(places, sample.fields.values(), strict=True):
         _check(node, given)
     fixed = _fixed(places[0])
-    for pieces in sample.batches(fixed or size):
+    for pieces in sample.batches(batch_size(module, size)):
         missing = (fixed or 0) - len(pieces[0])
         if missing > 0:
             pieces = tuple(np.concatenate([piece, np.repeat(piece[-1:], missing, axis=0)]) for piece in pieces)
         yield tuple(torch.from_numpy(np.ascontiguousarray(piece)) for piece in pieces)
+
+
+def batch_size(module: GraphModule, size: int) -> int:
+    """Samples of a batch of `rows`."""
+    return _fixed(next(node for node in module.graph.nodes if node.op == "placeholder")) or size
 
 
 def observe(

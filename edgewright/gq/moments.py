@@ -64,8 +64,8 @@ def moments(node: Node, kernel: Sequence[int], inputs: Sequence[Tensor], outputs
     total = sum(output.numel() // int(kernel[0]) for output in outputs)
     step = max(1, -(-total // VECTORS))
 
-    def sums(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, int]:
-        vectors, wanted = _vectors(node, kernel, *pair)
+    def sums(batch: int) -> tuple[Tensor, Tensor, int]:
+        vectors, wanted = _vectors(node, kernel, inputs[batch], outputs[batch])
         vectors, wanted = vectors[:, :, ::step], wanted[:, :, ::step]
         ones = vectors.new_ones(len(vectors), 1, vectors.shape[2])
         extended = torch.cat([vectors, ones], 1)
@@ -73,7 +73,7 @@ def moments(node: Node, kernel: Sequence[int], inputs: Sequence[Tensor], outputs
         return (extended @ turned).double(), (wanted @ turned).double(), vectors.shape[2]
 
     square, cross, count = torch.zeros(()), torch.zeros(()), 0
-    for more_square, more_cross, more in ordered_map(sums, list(zip(inputs, outputs, strict=True))):
+    for more_square, more_cross, more in ordered_map(sums, range(len(inputs))):
         square, cross, count = square + more_square, cross + more_cross, count + more
     square, cross = square / count, cross / count
     return Moments(square[:, :-1, -1], cross[:, :, -1], square[:, :-1, :-1], cross[:, :, :-1])

@@ -36,6 +36,7 @@ from edgewright.gq.rounding import RoundingMethod
 from edgewright.gq.rounding import load as load_rounding
 from edgewright.gq.scheme import Resolved
 from edgewright.gq.weights import IntegerWeight, integer_weight
+from edgewright.memory import bounded
 from edgewright.progress import Progress, silent
 from edgewright.targets import Target
 from edgewright.threads import one_thread
@@ -101,7 +102,7 @@ def quantize(
     validate.check(target, scheme, where)
     if scheme.is_empty:
         return Quantized(program, Encodings(target=target.name).json_value(), {"schema": 1, "modules": []})
-    with one_thread():
+    with one_thread(), bounded():
         return _quantized(_Work(program, target, scheme, sample, encodings, progress, where))
 
 

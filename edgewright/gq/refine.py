@@ -1,6 +1,6 @@
 """Rounding with the inputs in view, and corrections: step by step, each kept only where the output gets nearer."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
@@ -12,7 +12,7 @@ from torch.fx import GraphModule, Interpreter
 
 from edgewright import registry
 from edgewright.datasets import Samples
-from edgewright.gq.collect import Row, rows
+from edgewright.gq.collect import Row, batch_size, rows
 from edgewright.gq.constants import Constants
 from edgewright.gq.corrections import PACKAGE
 from edgewright.gq.lockstep import Meeting, walk
@@ -58,7 +58,8 @@ class Step:
 class Rows:
     """The calibration rows that corrections are fitted on, and those that judge them.
 
-    Every fourth batch judges; of fewer than four batches all do both.
+    Every fourth batch judges; of fewer than four batches all do both. The sample is read anew by whoever goes through
+    one of them.
 
     Attributes:
         fitted: batches to fit on.
@@ -68,36 +69,48 @@ class Rows:
     def __init__(self, module: GraphModule, sample: Samples) -> None:
         largest = max(_elements(node.meta.get("val")) for node in module.graph.nodes)
         count = max(BATCH, min(len(sample), ELEMENTS // max(largest, 1)))
-        batches = list(rows(module, sample.head(count), BATCH))
-        self.judged = batches[_HELD_OUT - 1 :: _HELD_OUT] or batches
-        held = {id(batch) for batch in batches[_HELD_OUT - 1 :: _HELD_OUT]}
-        self.fitted = [batch for batch in batches if id(batch) not in held]
+        head = sample.head(count)
+        batches = -(-len(head) // batch_size(module, BATCH))
+        held = range(_HELD_OUT - 1, batches, _HELD_OUT)
+        self.judged: Iterable[Row] = _Part(module, head, held or range(batches))
+        self.fitted: Iterable[Row] = _Part(module, head, [index for index in range(batches) if index not in held])
+
+
+class _Part:
+    """Some batches of a sample."""
+
+    def __init__(self, module: GraphModule, sample: Samples, chosen: Collection[int]) -> None:
+        self._module, self._sample, self._chosen = module, sample, chosen
+
+    def __iter__(self) -> Iterator[Row]:
+        numbered = enumerate(rows(self._module, self._sample, BATCH))
+        return (row for index, row in numbered if index in self._chosen)
 
 
 class Judge:
     """Mean squared difference of a program's output to the float program's."""
 
-    def __init__(self, reference: GraphModule, batches: Sequence[Row]) -> None:
+    def __init__(self, reference: GraphModule, batches: Iterable[Row]) -> None:
         self._reference, self._batches = reference, batches
-        self._wanted: list[tuple[Tensor, ...]] = []
 
     def error(self, module: GraphModule) -> float:
         """Over all outputs and rows."""
-        self._wanted = self._wanted or self._outputs(self._reference)
+
+        def of_batch(batch: Row) -> tuple[float, int]:
+            pairs = zip(_outputs(self._reference, batch), _outputs(module, batch), strict=True)
+            errors = [(float((one.double() - other.double()).square().sum()), one.numel()) for one, other in pairs]
+            return sum(error for error, _ in errors), sum(count for _, count in errors)
+
         total, values = 0.0, 0
-        for wanted, given in zip(self._wanted, self._outputs(module), strict=True):
-            for first, second in zip(wanted, given, strict=True):
-                total += float((first.double() - second.double()).square().sum())
-                values += first.numel()
+        for error, count in ordered_map(of_batch, self._batches):
+            total, values = total + error, values + count
         return total / max(values, 1)
 
-    def _outputs(self, module: GraphModule) -> list[tuple[Tensor, ...]]:
-        def run(batch: Row) -> tuple[Tensor, ...]:
-            with torch.no_grad():
-                result: Any = Interpreter(module).run(*batch)
-            return (result,) if isinstance(result, Tensor) else tuple(result)
 
-        return list(ordered_map(run, self._batches))
+def _outputs(module: GraphModule, batch: Row) -> tuple[Tensor, ...]:
+    with torch.no_grad():
+        result: Any = Interpreter(module).run(*batch)
+    return (result,) if isinstance(result, Tensor) else tuple(result)
 
 
 def refine(
@@ -144,7 +157,7 @@ def refine(
 
 class _Trial:
     def __init__(
-        self, reference: GraphModule, module: GraphModule, operators: Sequence[Constants], batches: Sequence[Row],
+        self, reference: GraphModule, module: GraphModule, operators: Sequence[Constants], batches: Iterable[Row],
         judge: Judge,
     ) -> None:  # fmt: skip
         self._reference, self._module, self._batches, self._judge = reference, module, batches, judge

@@ -45,7 +45,8 @@ def test_onnx_in_integers_is_compared_with_float_where_it_stores_a_tensor(built)
     )
     found = compare(*sides, sample_of(noise(4)), histograms=True)
     modules = {f"{item.scope} {item.operator}": item for item in found.modules}
-    assert modules.keys() == {"input:x input", "conv1 conv2d+relu", "conv2 conv2d", " add+relu", " mean", "head linear"}
+    # The mean is a pool there.
+    assert modules.keys() == {"input:x input", "conv1 conv2d+relu", "conv2 conv2d", " add+relu", "head linear"}
     head = modules["head linear"]
     assert head.drift == found.output
     assert 20 < head.drift.snr_db < 60

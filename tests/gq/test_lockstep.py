@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from edgewright import gq, ir, targets
-from edgewright.gq.lockstep import walk
+from edgewright.gq.lockstep import Meeting, walk
 from edgewright.parallel import VARIABLE
 from tests.gq.nets import nodes, noise, program_of, sample_of, scheme, small
 
@@ -23,7 +23,10 @@ def test_both_programs_meet_at_each_operator_with_their_own_values(monkeypatch):
         monkeypatch.setenv(VARIABLE, workers)
         reference, quantized = _sides()
         names = [node.name for node in nodes(quantized, "conv2d")]
-        meetings = list(walk(reference, quantized, names, _rows()))
+        meetings = [
+            Meeting(meeting.node, list(meeting.inputs), list(meeting.outputs))
+            for meeting in walk(reference, quantized, names, _rows())
+        ]
         assert [meeting.node.name for meeting in meetings] == names
         found.append(meetings)
     for first, second in zip(*found, strict=True):

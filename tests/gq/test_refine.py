@@ -131,7 +131,7 @@ def test_every_fourth_batch_judges_and_few_do_both():
     assert [len(row[0]) for row in many.fitted] == [16, 16, 16, 6]
     assert [len(row[0]) for row in many.judged] == [16]
     few = refine.Rows(module, sample_of(noise(20)))
-    assert len(few.fitted) == len(few.judged) == 2
+    assert len(list(few.fitted)) == len(list(few.judged)) == 2
 
 
 def test_rows_of_a_large_program_are_bounded(monkeypatch):

@@ -9,7 +9,7 @@ y what the float program gives, x the quantized input. Integers stay; the gain l
 weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -31,8 +31,7 @@ def adjust(constants: Constants, meeting: Meeting) -> bool:
         return False
     weight = constants.dequantized().float()
     wanted, wanted_variance = _statistics(node, meeting.outputs)
-    given = list(ordered_map(lambda value: apply(node, value, weight), meeting.inputs))
-    means, variance = _statistics(node, given)
+    means, variance = _statistics(node, ordered_map(lambda value: apply(node, value, weight), meeting.inputs))
     known = (variance > 0) & (wanted_variance > 0)
     gain = torch.where(known, (wanted_variance / variance).sqrt().clamp(_LEAST, _MOST), 1.0)
     before = constants.matrix()
@@ -43,7 +42,7 @@ def adjust(constants: Constants, meeting: Meeting) -> bool:
     return True
 
 
-def _statistics(node: Node, outputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def _statistics(node: Node, outputs: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and variance of each channel, float64 [out]; sums run in the order of the batches."""
     total, square, count = torch.zeros(()), torch.zeros(()), 0
     for output in outputs:

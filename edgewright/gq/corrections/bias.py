@@ -35,8 +35,10 @@ def adjust(constants: Constants, meeting: Meeting) -> bool:
 
 def mean(batches: Sequence[Tensor]) -> Tensor:
     """Mean over the sample, float64 [1, ...]; the sum runs in the order of the batches."""
-    total = sum((batch.double().sum(0, keepdim=True) for batch in batches), start=torch.zeros(()))
-    return total / sum(len(batch) for batch in batches)
+    total, count = torch.zeros(()), 0
+    for batch in batches:
+        total, count = total + batch.double().sum(0, keepdim=True), count + len(batch)
+    return total / count
 
 
 def channel_means(node: Node, batches: Sequence[Tensor]) -> Tensor:

@@ -48,7 +48,7 @@ def test_the_scheme_is_written_with_its_record_and_can_be_pasted(tunable: Tiny):
     assert written["tuned"] == f"tune/{VARIANT}.json"
     assert GqScheme.model_validate(written).corrections == ("equalize", "bias")
     record = json.loads((tunable.root / written["tuned"]).read_text())
-    assert [step["step"] for step in record["steps"]][0] == "as it is"
+    assert record["steps"][0]["step"] == "as it is"
     assert record["chosen"] in {step["step"] for step in record["steps"]}
 
 

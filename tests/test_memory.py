@@ -12,7 +12,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 import torch
-from edgewright.aq.memory import bounded, release
+from edgewright.memory import bounded, release
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

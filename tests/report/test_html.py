@@ -166,8 +166,7 @@ def test_a_search_and_a_tuning_are_tables_of_their_points_and_steps(variants: li
     parsed(text)
     plain = " ".join(re.sub(r"<[^>]+>", " ", text).split())
     assert "amp, 12 evaluations; 25 % of the bytes" in plain
-    assert "3 w4a8, 1 float" in plain
-    assert "stays 25.0 % 31.5 0.4" in plain
+    assert "1 float, 3 w4a8 stays 25.0 % 31.5 0.4" in plain
     assert "4 float 100.0 % ∞ 0.4" in plain
     assert "the error came from activations; AMP stays" in plain
     assert "baseline w8a8 12.5 – 25 % 1 missed" in plain

@@ -95,10 +95,10 @@ class Block:
         floats = {name: layer.module for name, layer in self.layers.items() if name not in self._installed}
         present = (tuple(item for item in names if item in floats) for names in self.structure.shared)
         shared = [names for names in present if len(names) > 1]
-        is_ordered = set(floats) <= set(self.structure.order)
+        is_traced = set(floats) <= set(self.structure.order)
         repeated = self.structure.repeated
         self._statistics = collect(
-            floats, shared, self._wanted, self._run, self.batches, keep, repeated, is_ordered=is_ordered
+            floats, shared, self._wanted, self._run, self.batches, keep, repeated, is_traced=is_traced
         )
 
     def changed(self) -> None:

@@ -161,7 +161,7 @@ class _Turns:
     @contextmanager
     def batch(self, index: int) -> Iterator[None]:
         """Inside, this thread runs a batch."""
-        self.current.batch = index
+        self.current.batch, self.current.called = index, set()
         try:
             yield
         finally:
@@ -199,7 +199,7 @@ def collect(
     batches: int,
     keep: Callable[[Tensor], None] | None = None,
     repeated: Collection[str] = (),
-    is_ordered: bool = False,
+    is_traced: bool = False,
 ) -> dict[str, Statistics]:
     """Run a model and collect what is asked for, by layer.
 
@@ -213,8 +213,9 @@ def collect(
         batches: how many there are.
         keep: takes the outputs of `run`, in order.
         repeated: names of the modules that `run` calls more than once.
-        is_ordered: `modules` are in the order of their calls; what comes behind the last is left out unless `keep`
-            wants it.
+        is_traced: `run` calls each of `modules` that is not in `repeated` at most once a batch. If there are no
+            repeated ones, what comes behind the first call of all of them, in whatever order, is left out unless
+            `keep` wants it.
 
     Raises:
         LayerError: naming a layer whose input is not finite, or that nothing went through though statistics are wanted.
@@ -223,7 +224,7 @@ def collect(
     kept = -(-INPUTS // max(1, batches))
     sums = {name: _Sums(module, wanted, kept) for name, module in modules.items() if leader.get(name, name) == name}
     turns = _Turns(batches, repeated)
-    last = next(reversed(sums), None) if is_ordered and keep is None and not repeated else None
+    can_stop = is_traced and keep is None and not repeated
 
     def before(name: str, x: Tensor) -> None:
         if x.numel():
@@ -233,7 +234,9 @@ def collect(
             for part in range(item.parts):
                 with turns.layer(name, part):
                     item.add(part, x, vectors)
-        if name == last:
+        turns.current.called.add(name)
+        # The order of calls may depend on the data, so that no single layer says that a batch is done.
+        if can_stop and len(turns.current.called) == len(sums):
             raise _Done
 
     def run_batch(index: int) -> Tensor | None:

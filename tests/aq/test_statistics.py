@@ -129,10 +129,37 @@ def test_what_comes_behind_the_last_layer_does_not_run_unless_it_is_wanted():
         return output
 
     modules = {"one": one, "two": two}
-    results = collect(modules, [], _ALL, run, 2, is_ordered=True)
+    results = collect(modules, [], _ALL, run, 2, is_traced=True)
     assert [item.tokens for item in results.values()] == [6, 6]
     assert ran == []
-    for options in ({"keep": kept.append, "is_ordered": True}, {"repeated": {"one"}, "is_ordered": True}, {}):
+    for options in ({"keep": kept.append, "is_traced": True}, {"repeated": {"one"}, "is_traced": True}, {}):
         collect(modules, [], _ALL, run, 2, **options)
     assert sorted(ran) == [0, 0, 0, 1, 1, 1]
     assert len(kept) == 2
+
+
+@torch.no_grad()
+def test_a_batch_with_another_order_of_calls_loses_no_layer():
+    one, two = nn.Linear(2, 2), nn.Linear(2, 2)
+    x = torch.ones(3, 2)
+    ran = []
+
+    def run(index):
+        first, second = (one, two) if index == 0 else (two, one)
+        output = second(first(x))
+        ran.append(index)
+        return output
+
+    results = collect({"one": one, "two": two}, [], _ALL, run, 2, is_traced=True)
+    assert [item.tokens for item in results.values()] == [6, 6]
+    expected = collect({"one": one, "two": two}, [], _ALL, run, 2)
+    assert all(torch.equal(results[name].hessian, expected[name].hessian) for name in results)
+    assert sorted(ran) == [0, 1]
+
+
+@torch.no_grad()
+def test_a_batch_that_leaves_a_layer_out_runs_to_its_end():
+    one, two = nn.Linear(2, 2), nn.Linear(2, 2)
+    x = torch.ones(3, 2)
+    results = collect({"one": one, "two": two}, [], _ALL, lambda index: two(x if index else one(x)), 2, is_traced=True)
+    assert [item.tokens for item in results.values()] == [3, 6]

@@ -2,6 +2,7 @@ import gc
 import subprocess
 import sys
 import weakref
+from contextlib import nullcontext
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from edgewright.aq.rounders import rtn
 from edgewright.config import AqRecipe
 from edgewright.datasets.sample import Sample
 from edgewright.errors import ConfigError, InputError
+from edgewright.memory import bounded
 from edgewright.models.load import load
 from edgewright.models.quantized import QuantizedLinear
 from tests.aq.nets import NETS, make, outputs, relative
@@ -261,3 +263,16 @@ def test_bytes_do_not_depend_on_threads_or_hash_seed(tmp_path):
     digests = [run.communicate()[0].split()[-1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("algorithms", [(), ("awq", "gptq")])
+def test_how_memory_is_kept_changes_no_bit(monkeypatch, model_folder, algorithms):
+    ids = np.random.default_rng(0).integers(3, 500, (32, 128))
+    found = []
+    # First without: within a process, glibc does not go back to its own rule.
+    for keeper in (nullcontext, bounded):
+        monkeypatch.setattr("edgewright.aq.driver.bounded", keeper)
+        model = load(model_folder("stories260k_llama"), ROOT)
+        aq.quantize(model, Sample({"input_ids": ids}), AqRecipe(algorithms=algorithms, bits=3, group=32))
+        found.append({name: value.numpy().tobytes() for name, value in model.module.state_dict().items()})
+    assert found[0] == found[1]

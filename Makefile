@@ -8,7 +8,7 @@ export DO_NOT_TRACK := 1
 
 TARGETS := $(basename $(notdir $(wildcard edgewright/targets/*.yaml)))
 BENCHMARKS := fresh models reproduce caching clone kills prefect targets tinpu swap \
-	aq aq-block aq-memory aq-resume aq-activations aq-foreign gq-memory
+	aq aq-block aq-memory aq-resume aq-activations aq-foreign gq gq-memory
 
 .PHONY: demo test lint setup clean $(addprefix bench-,$(BENCHMARKS))
 
@@ -59,6 +59,8 @@ bench-aq-activations: $(INSTALLED)  # what smoothquant and quarot gain in 8- and
 	@python -m benchmarks.aq_activations
 bench-aq-foreign: $(INSTALLED) # a GPTQ checkpoint that gptqmodel wrote, compiled with its integers untouched
 	@python -m benchmarks.aq.foreign
+bench-gq: $(INSTALLED)         # int8 and w4a8 of the classifiers against other toolchains, side by side; goes on when ended
+	@python -m benchmarks.gq --table docs/gq-benchmark.md
 bench-gq-memory: $(INSTALLED)  # peak memory against the number of calibration samples
 	@python -m benchmarks.calibration_memory
 bench-swap: $(INSTALLED)       # the language model through every algorithm by editing one field

@@ -86,13 +86,18 @@ def data(model: str, split: str) -> Data:
 
 
 @cache
-def float_program(model: str, target: str) -> ExportedProgram:
-    """The optimized float Program of a shipped classifier for a target."""
+def exported(model: str) -> ExportedProgram:
+    """The float Program of a shipped classifier, as exported."""
     with tempfile.TemporaryDirectory() as folder:
         fetch(entry_of(FOLDERS[model]), Path(folder), ROOT)
-        exported = export(load(Path(folder), ROOT))
+        return export(load(Path(folder), ROOT))
+
+
+@cache
+def float_program(model: str, target: str) -> ExportedProgram:
+    """The optimized float Program of a shipped classifier for a target."""
     example = torch.from_numpy(data(model, "calib").images[:2])
-    return optimize(exported, targets.load(target), (example,)).program
+    return optimize(exported(model), targets.load(target), (example,)).program
 
 
 def program(model: str, target: str, scheme: GqScheme, images: Images | None = None) -> gq.Quantized:

@@ -1,0 +1,32 @@
+"""NNCF on ONNX: presets performance and mixed, with and without its fast bias correction."""
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.gq.workers import harness
+
+
+def prepare(job: dict):
+    import nncf
+    import onnx
+    from nncf import AdvancedQuantizationParameters, QuantizationPreset
+
+    model, images, setting = onnx.load(job["onnx"]), np.load(job["calibration"]), job["setting"]
+
+    def quantize():
+        dataset = nncf.Dataset(range(len(images)), lambda index: {"x": images[index : index + 1]})
+        made = nncf.quantize(
+            model, dataset, preset=QuantizationPreset(setting["preset"]), subset_size=len(images),
+            fast_bias_correction=True,
+            advanced_parameters=AdvancedQuantizationParameters(disable_bias_correction=not setting["bias"]),
+        )
+        path = str(Path(job["out"]) / "int8.onnx")
+        onnx.save(made, path)
+        return harness.onnx_runner(path)
+
+    return quantize
+
+
+if __name__ == "__main__":
+    harness.main(prepare)

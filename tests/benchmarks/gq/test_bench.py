@@ -46,7 +46,8 @@ def test_four_bits_have_a_goal_of_their_own(monkeypatch, top1, holds):
 def test_a_table_puts_the_least_error_first_and_marks_what_is_ours_and_what_failed(monkeypatch):
     monkeypatch.setattr(bench, "_float", lambda model: 86.6)
     text = tables({
-        cell("peer", "nncf"): {**ROW, "mse": 0.5, "load": 4.0}, cell("ours, xnnpack", "ours"): {**ROW, "snr_db": math.inf},
+        cell("peer", "nncf"): {**ROW, "mse": 0.5, "load": 4.0},
+        cell("ours, xnnpack", "ours"): {**ROW, "snr_db": math.inf},
         cell("broken", "aimet"): {"error": "no kernel | here"},
     })  # fmt: skip
     lines = [line for line in text.splitlines() if line.startswith("| ") and "top-1" not in line]

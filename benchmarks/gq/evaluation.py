@@ -1,33 +1,32 @@
-"""One evaluation for every toolchain: any function from images to logits, against the float model's logits."""
+"""One evaluation for every toolchain: the output of a network against that of the float network."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-BATCH = 250
-"""Images that a function gets at once."""
-
 _BINS = 15
 
-Images = NDArray[np.float32]
+Inputs = NDArray[Any]
 Logits = NDArray[np.float32]
-Model = Callable[[Images], Logits]
+Model = Callable[[Inputs], Logits]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How near a model is to its float form, and how good.
+    """How near a network is to its float form, and how good. A row is an image or a token; logits are its output.
 
     Attributes:
-        top1: share of right arg-maxes, %.
-        mse: mean over images of the squared L2 distance between its logits and the float logits.
+        top1: share of right arg-maxes, %; NaN where there are no classes, as `agree`, `ece` and `perplexity`.
+        mse: mean over rows of the squared L2 distance between its logits and the float logits.
         mse_after_gain: the same after its logits were multiplied by the one factor that makes it smallest.
         snr_db: 10 log10 of the sum of squared float logits over that of squared differences; infinite where none is.
-        agree: share of images with the arg-max of the float model, %.
+        agree: share of rows with the arg-max of the float model, %.
         ece: expected calibration error, % (Guo et al. 2017, arXiv:1706.04599, section 2), 15 bins of equal width.
+        perplexity: exp of the mean negative log-likelihood of the right class.
     """
 
     top1: float
@@ -36,35 +35,43 @@ class Figures:
     snr_db: float
     agree: float
     ece: float
+    perplexity: float
 
 
-def logits_of(model: Model, images: Images) -> Logits:
-    """The logits [n, classes] of images [n, ...], batch by batch; the last may be smaller."""
-    return np.concatenate([model(images[start : start + BATCH]) for start in range(0, len(images), BATCH)])
+def logits_of(model: Model, inputs: Inputs, batch: int = 250) -> Logits:
+    """The output of inputs [n, ...], `batch` at once; the last batch may be smaller."""
+    return np.concatenate([model(inputs[start : start + batch]) for start in range(0, len(inputs), batch)])
 
 
-def evaluate(model: Model, reference: Logits, images: Images, labels: NDArray[np.int64]) -> Figures:
-    """The figures of a model.
+def evaluate(output: Logits, reference: Logits, labels: NDArray[np.int64] | None) -> Figures:
+    """The figures of a network.
 
     Args:
-        model: from images [n, ...] to logits [n, classes].
-        reference: logits of the float model for all images.
-        images: preprocessed as the model wants them.
-        labels: [n].
+        output: its logits [rows, classes].
+        reference: those of the float network.
+        labels: [rows]; None where there are no classes.
     """
-    logits, wanted = logits_of(model, images).astype(np.float64), reference.astype(np.float64)
-    count = len(images)
+    logits, wanted = output.astype(np.float64), reference.astype(np.float64)
+    count = len(logits)
     error = float(np.square(logits - wanted).sum())
     power, own = float(np.square(wanted).sum()), float(np.square(logits).sum())
     gain = float((logits * wanted).sum()) / own if own else 1.0
+    has_classes = labels is not None
     return Figures(
-        top1=100 * float((logits.argmax(1) == labels).mean()),
+        top1=100 * float((logits.argmax(1) == labels).mean()) if has_classes else math.nan,
         mse=error / count,
         mse_after_gain=float(np.square(gain * logits - wanted).sum()) / count,
         snr_db=10 * math.log10(power / error) if error and power else math.inf,
-        agree=100 * float((logits.argmax(1) == wanted.argmax(1)).mean()),
-        ece=100 * _calibration_error(logits, labels),
+        agree=100 * float((logits.argmax(1) == wanted.argmax(1)).mean()) if has_classes else math.nan,
+        ece=100 * _calibration_error(logits, labels) if labels is not None else math.nan,
+        perplexity=_perplexity(logits, labels) if labels is not None else math.nan,
     )
+
+
+def _perplexity(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    shifted = logits - logits.max(1, keepdims=True)
+    likelihood = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(1))
+    return math.exp(-float(likelihood.mean()))
 
 
 def _calibration_error(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -1,4 +1,4 @@
-"""Our own quantized programs: of a shipped classifier, for a scheme, on the map of a target.
+"""Our own quantized programs: of a shipped model, for a scheme, on the map of a target.
 
     python -m benchmarks.gq.ours [--model resnet8 resnet20] [--target ethos-u85-256 ...] [--scheme w8a8 w4a8 ...]
 
@@ -9,32 +9,22 @@ program, not of a device.
 """
 
 import argparse
-import io
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow.parquet as pq
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch.export import ExportedProgram
 
-from benchmarks.gq.evaluation import Figures, Images, Logits, Model, evaluate, logits_of
+from benchmarks.gq.evaluation import Figures, Inputs, Logits, Model, evaluate, logits_of
+from benchmarks.gq.models import CLASSIFIERS, batch, data, exported, rows
 from edgewright import gq, ir, targets
 from edgewright.config import GqScheme
 from edgewright.datasets import Sample
 from edgewright.go.optimize import optimize
-from edgewright.models.load import export, fetch, load
 from edgewright.targets import Kernel, Target
-from tests.support import ROOT, SAMPLES, entry_of
 
-FOLDERS = {"resnet8": "resnet8_cifar10", "resnet20": "resnet20_cifar10"}
 TARGETS = ("xnnpack", "onnxruntime", "ethos-u85-256")
 
 _STATIC: dict[str, Any] = {"bits": 8, "mode": "static"}
@@ -60,49 +50,19 @@ SCHEMES: Mapping[str, GqScheme] = {
         f"w{bits}a8, all corrections": _scheme(bits, **_EVERYTHING),
         f"w{bits}a8, minmax": _scheme(bits, _MINMAX),
     }.items()
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """Preprocessed images [n, 3, 32, 32] and labels [n]."""
-
-    images: Images
-    labels: NDArray[np.int64]
-
-
-@cache
-def data(model: str, split: str) -> Data:
-    """The images of a split (`calib`, `test`) as `model` wants them."""
-    table = pq.read_table(SAMPLES / f"cifar10_{split}.parquet").to_pydict()
-    pixels = [np.asarray(Image.open(io.BytesIO(item["bytes"])).convert("RGB")) for item in table["image"]]
-    images = np.stack(pixels).transpose(0, 3, 1, 2).astype(np.float32)
-    chosen = entry_of(FOLDERS[model]).preprocess
-    scaled = images * np.float32(1.0 if chosen.scale is None else chosen.scale)
-    for values, apply in ((chosen.mean, np.subtract), (chosen.std, np.divide)):
-        if values is not None:
-            scaled = apply(scaled, np.asarray(values, dtype=np.float32).reshape(-1, 1, 1))
-    return Data(scaled.astype(np.float32), np.asarray(table["label"]))
-
-
-@cache
-def exported(model: str) -> ExportedProgram:
-    """The float Program of a shipped classifier, as exported."""
-    with tempfile.TemporaryDirectory() as folder:
-        fetch(entry_of(FOLDERS[model]), Path(folder), ROOT)
-        return export(load(Path(folder), ROOT))
+} | {"w8a8 dynamic": _scheme(8, {"bits": 8, "mode": "dynamic"})}
 
 
 @cache
 def float_program(model: str, target: str) -> ExportedProgram:
-    """The optimized float Program of a shipped classifier for a target."""
-    example = torch.from_numpy(data(model, "calib").images[:2])
+    """The optimized float Program of a shipped model for a target."""
+    example = torch.from_numpy(data(model, "calib").inputs[:2])
     return optimize(exported(model), targets.load(target), (example,)).program
 
 
-def program(model: str, target: str, scheme: GqScheme, images: Images | None = None) -> gq.Quantized:
-    """The quantized Program, calibrated on `images`, or on all calibration images."""
-    sample = Sample(inputs={"x": data(model, "calib").images if images is None else images})
+def program(model: str, target: str, scheme: GqScheme, inputs: Inputs | None = None) -> gq.Quantized:
+    """The quantized Program, calibrated on `inputs`, or on all calibration inputs."""
+    sample = Sample(inputs={"x": data(model, "calib").inputs if inputs is None else inputs})
     return gq.quantize(float_program(model, target), with_four_bits(targets.load(target)), scheme, sample)
 
 
@@ -119,42 +79,47 @@ def with_four_bits(target: Target) -> Target:
 
 
 def runner(found: ExportedProgram) -> Model:
-    """A function from images to logits."""
+    """A function from inputs to outputs."""
     module = ir.unlift(found)
 
-    def run(images: Images) -> Logits:
+    def run(inputs: Inputs) -> Logits:
         with torch.no_grad():
-            logits: Logits = module(torch.from_numpy(images)).numpy()
+            logits: Logits = module(torch.from_numpy(inputs)).numpy()
         return logits
 
     return run
 
 
+def output(model: str, found: ExportedProgram, inputs: Inputs) -> Logits:
+    """The compared rows of a Program's output."""
+    return rows(model, logits_of(runner(found), inputs, batch(model)))
+
+
 def figures(model: str, target: str, scheme: GqScheme) -> tuple[Figures, float, tuple[dict[str, Any], ...]]:
-    """Of the test images, the seconds that quantization took, and what became of the corrections."""
+    """Of the test inputs, the seconds that quantization took, and what became of the corrections."""
     test = data(model, "test")
-    reference = logits_of(runner(float_program(model, target)), test.images)
+    reference = output(model, float_program(model, target), test.inputs)
     start = time.perf_counter()
     found = program(model, target, scheme)
     seconds = time.perf_counter() - start
-    return evaluate(runner(found.program), reference, test.images, test.labels), seconds, found.encodings["corrections"]
+    result = evaluate(output(model, found.program, test.inputs), reference, test.labels)
+    return result, seconds, found.encodings["corrections"]
 
 
 def folds(model: str, target: str, scheme: GqScheme) -> Iterator[Figures]:
     """Calibrated on one half of the calibration images and evaluated on the other, and the other way round."""
-    calibration = data(model, "calib")
-    half = len(calibration.images) // 2
-    run: Callable[[Images], Logits] = runner(float_program(model, target))
+    inputs, labels = data(model, "calib").inputs, data(model, "calib").labels
+    half = len(inputs) // 2
     for fit, judge in ((slice(0, half), slice(half, None)), (slice(half, None), slice(0, half))):
-        images = calibration.images[judge]
-        found = program(model, target, scheme, calibration.images[fit])
-        yield evaluate(runner(found.program), logits_of(run, images), images, calibration.labels[judge])
+        found = program(model, target, scheme, inputs[fit]).program
+        reference = output(model, float_program(model, target), inputs[judge])
+        yield evaluate(output(model, found, inputs[judge]), reference, None if labels is None else labels[judge])
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", nargs="+", choices=FOLDERS, default=list(FOLDERS))
+    parser.add_argument("--model", nargs="+", choices=CLASSIFIERS, default=list(CLASSIFIERS))
     parser.add_argument("--target", nargs="+", choices=TARGETS, default=["ethos-u85-256"])
     parser.add_argument("--scheme", nargs="+", choices=SCHEMES, default=list(SCHEMES))
     parser.add_argument("--folds", action="store_true", help="on calibration images alone")

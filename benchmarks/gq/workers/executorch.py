@@ -4,7 +4,7 @@
 from benchmarks.gq.workers import harness
 
 
-def quantizer(target: str):
+def quantizer(target: str, dynamic: bool = False):
     """The toolchain's own, weights per channel."""
     if target == "xnnpack":
         from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
@@ -12,7 +12,8 @@ def quantizer(target: str):
             get_symmetric_quantization_config,
         )
 
-        return XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+        settings = get_symmetric_quantization_config(is_per_channel=True, is_dynamic=dynamic)
+        return XNNPACKQuantizer().set_global(settings)
     from executorch.backends.arm.ethosu import EthosUCompileSpec
     from executorch.backends.arm.quantizer import EthosUQuantizer, get_symmetric_quantization_config
 
@@ -20,35 +21,33 @@ def quantizer(target: str):
     return made.set_global(get_symmetric_quantization_config(is_per_channel=True))
 
 
-def converted(model: str, target: str, images):
-    """The PT2E module of a shipped classifier."""
+def converted(module, target: str, inputs, dynamic: bool = False, batch: int = 50):
+    """The PT2E form of an exported module, calibrated on inputs [n, ...]."""
     import torch
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    from benchmarks.gq import ours
-
-    program = ours.exported(model)
-    prepared = prepare_pt2e(program.module(check_guards=False), quantizer(target))
+    prepared = prepare_pt2e(module, quantizer(target, dynamic))
     with torch.no_grad():
-        for at in range(0, len(images), 50):
-            prepared(torch.from_numpy(images[at : at + 50]))
+        for at in range(0, len(inputs), batch):
+            prepared(torch.from_numpy(inputs[at : at + batch]))
     return convert_pt2e(prepared)
 
 
 def prepare(job: dict):
     import torch
 
-    from benchmarks.gq import ours
+    from benchmarks.gq import models
 
-    ours.exported(job["model"])
-    images = ours.data(job["model"], "calib").images
+    module = models.exported(job["model"]).module(check_guards=False)
+    inputs = models.data(job["model"], "calib").inputs
+    setting = job["setting"]
 
     def quantize():
-        module = converted(job["model"], job["setting"]["target"], images)
+        made = converted(module, setting["target"], inputs, setting["dynamic"], min(50, job["batch"]))
 
         def run(batch):
             with torch.no_grad():
-                return module(torch.from_numpy(batch)).numpy()
+                return made(torch.from_numpy(batch)).numpy()
 
         return run
 

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-BATCH = 250
 Run = Callable[[np.ndarray], np.ndarray]
 
 
 def main(prepare: Callable[[dict], Callable[[], Run]]) -> None:
-    """Run the job of `sys.argv[1]`: a JSON file with model, onnx, calibration, test, setting and out.
+    """Run the job of `sys.argv[1]`: a JSON file with model, onnx, exported, calibration, test, batch, setting, out.
 
-    `prepare` imports and loads; what it returns quantizes, which is measured, and gives a function from images to
-    logits, whose logits of the test images are written to `out`/logits.npy.
+    `prepare` imports and loads; what it returns quantizes, which is measured, and gives a function from inputs to
+    outputs, whose outputs for the test inputs are written to `out`/logits.npy.
     """
     job = json.loads(Path(sys.argv[1]).read_text())
     quantize = prepare(job)
@@ -25,15 +24,15 @@ def main(prepare: Callable[[dict], Callable[[], Run]]) -> None:
     run = quantize()
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     peak = _peak()
-    images = np.load(job["test"])
-    parts = [run(images[at : at + BATCH]) for at in range(0, len(images), BATCH)]
+    inputs = np.load(job["test"])
+    parts = [run(inputs[at : at + job["batch"]]) for at in range(0, len(inputs), job["batch"])]
     np.save(Path(job["out"]) / "logits.npy", np.concatenate(parts))
     figures = {"seconds": seconds, "cpu_seconds": cpu, "peak_bytes": peak, "more_bytes": peak - before}
     (Path(job["out"]) / "result.json").write_text(json.dumps(figures))
 
 
 def onnx_runner(path: str) -> Run:
-    """A function from images to logits by ONNX Runtime, as it optimizes the model itself."""
+    """A function from inputs to outputs by ONNX Runtime, as it optimizes the model itself."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -1,18 +1,18 @@
-"""Edgewright: a shipped classifier on the map of a target."""
+"""Edgewright: a shipped model on the map of a target."""
 
 
 from benchmarks.gq.workers import harness
 
 
 def prepare(job: dict):
-    from benchmarks.gq import ours
+    from benchmarks.gq import models, ours
 
     scheme, target = ours.SCHEMES[job["setting"]["scheme"]], job["setting"]["target"]
     ours.float_program(job["model"], target)
-    images = ours.data(job["model"], "calib").images
+    inputs = models.data(job["model"], "calib").inputs
 
     def quantize():
-        return ours.runner(ours.program(job["model"], target, scheme, images).program)
+        return ours.runner(ours.program(job["model"], target, scheme, inputs).program)
 
     return quantize
 

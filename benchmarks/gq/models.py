@@ -101,8 +101,10 @@ def write(model: str, folder: Path) -> dict[str, Path]:
     if not all(path.is_file() for path in paths.values()):
         folder.mkdir(parents=True, exist_ok=True)
         inputs = data(model, "calib").inputs
-        _to_onnx(exported(model).module(check_guards=False), inputs[:2], paths["exported.onnx"])
-        _prepare(paths["exported.onnx"], paths["float.onnx"])
+        module = exported(model).module(check_guards=False)
+        # Unoptimized: its batch norms are not folded, for a toolchain that does that itself.
+        _to_onnx(module, inputs[:2], paths["exported.onnx"], optimize=False)
+        _to_onnx(module, inputs[:2], paths["float.onnx"], optimize=True)
         np.save(paths["calibration.npy"], inputs)
         np.save(paths["test.npy"], data(model, "test").inputs)
     return {
@@ -111,16 +113,8 @@ def write(model: str, folder: Path) -> dict[str, Path]:
     }  # fmt: skip
 
 
-def _to_onnx(module: torch.nn.Module, example: Inputs, path: Path) -> None:
-    # Unoptimized: a toolchain that folds batch norms itself gets them unfolded.
+def _to_onnx(module: torch.nn.Module, example: Inputs, path: Path, optimize: bool) -> None:
     torch.onnx.export(
         module, (torch.from_numpy(example),), str(path), dynamo=True, opset_version=21, verbose=False,
-        input_names=["x"], dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, optimize=False,
+        input_names=["x"], dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, optimize=optimize,
     )  # fmt: skip
-
-
-def _prepare(source: Path, path: Path) -> None:
-    """Constants and batch norms folded, as ONNX Runtime's guide asks for."""
-    from onnxruntime.quantization import quant_pre_process
-
-    quant_pre_process(str(source), str(path))

@@ -59,8 +59,10 @@ bench-aq-activations: $(INSTALLED)  # what smoothquant and quarot gain in 8- and
 	@python -m benchmarks.aq_activations
 bench-aq-foreign: $(INSTALLED) # a GPTQ checkpoint that gptqmodel wrote, compiled with its integers untouched
 	@python -m benchmarks.aq.foreign
-bench-gq: $(INSTALLED)         # int8 and w4a8 of the classifiers against other toolchains, side by side; goes on when ended
-	@python -m benchmarks.gq --table docs/gq-benchmark.md
+bench-gq: $(INSTALLED)         # int8, w4a8, mixed precision and latency against other toolchains, side by side; goes on when ended
+	@failed=0; python -m benchmarks.gq --table docs/gq-benchmark.md || failed=1; \
+	python -m benchmarks.gq.mixed --table docs/mixed-benchmark.md || failed=1; \
+	python -m benchmarks.gq.latency --table docs/latency-benchmark.md || failed=1; exit $$failed
 bench-gq-memory: $(INSTALLED)  # peak memory against the number of calibration samples
 	@python -m benchmarks.calibration_memory
 bench-swap: $(INSTALLED)       # the language model through every algorithm by editing one field

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from edgewright.errors import InputError
+from edgewright.memory import PIECE
 from edgewright.rounding.grid import Grid, smallest_scale
 from edgewright.rounding.integers import rounded
 
 CLIP_RATIOS = tuple(1.0 - step / 20 for step in range(11))
 """Shares of the range that the clipping search tries: 1.0, 0.95 .. 0.5."""
-_ELEMENTS = 1 << 20
 _MXFP4_RATIOS = (1.0, 2.0, 0.5)
 
 
@@ -71,7 +71,7 @@ def clipped(matrix: Tensor, grid: Grid, second_moment: Tensor | None = None) -> 
     the clipping search of section 5. Never worse than `min_max` by that error, for the whole range is tried
     first. MXFP4 tries the powers of two next to its own.
     """
-    at_once = max(1, _ELEMENTS // matrix.shape[1])
+    at_once = max(1, PIECE // matrix.shape[1])
     if len(matrix) > at_once:
         moments = second_moment if second_moment is not None and second_moment.ndim == 4 else None
         parts = [

@@ -60,24 +60,25 @@ def _lite(job: dict, visited: points.Visited, calibration, score) -> None:
 
 def _amp(job: dict, visited: points.Visited, calibration, score) -> None:
     from aimet_common.amp.utils import AMPSearchAlgo
-    from aimet_common.defs import QuantizationDataType
+    from aimet_common.defs import CallbackFunc, QuantizationDataType
     from aimet_onnx.mixed_precision import choose_mixed_precision
 
     kind = QuantizationDataType.int
     made = _simulation(job, calibration, 8)
 
-    def calibrate(session) -> None:
+    def calibrate(session, _) -> None:
         for at in range(len(calibration)):
             session.run(None, {"x": calibration[at : at + 1]})
 
-    def visit(session) -> float:
+    def visit(session, _) -> float:
         found = score(session)
         visited.add(_run(session), _weight_bytes(made))
         return found
 
     choose_mixed_precision(
-        made, [((8, kind), (8, kind)), ((8, kind), (4, kind))], score, visit, job["setting"]["drop"], job["out"], True,
-        calibrate, amp_search_algo=AMPSearchAlgo[job["setting"]["search"]],
+        made, [((8, kind), (8, kind)), ((8, kind), (4, kind))], CallbackFunc(lambda session, _: score(session)),
+        CallbackFunc(visit), job["setting"]["drop"], job["out"], True, CallbackFunc(calibrate),
+        amp_search_algo=AMPSearchAlgo[job["setting"]["search"]],
     )
 
 

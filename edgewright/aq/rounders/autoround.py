@@ -43,10 +43,10 @@ from edgewright.aq.reconstruction.match import Match
 from edgewright.aq.reconstruction.minibatches import minibatches
 from edgewright.aq.reconstruction.offsets import Offsets
 from edgewright.aq.statistics import Statistic
+from edgewright.memory import PIECE
 from edgewright.parallel import ordered_map
 from edgewright.rounding import QuantizedWeight
 
-_CHUNK_ELEMENTS = 1 << 18
 _LARGEST_RATE = 0.04
 _FASTEST = 8.0
 _OPTIMIZERS: Mapping[str, type[Adam] | type[Sign]] = {"adam": Adam, "sign": Sign}
@@ -152,7 +152,7 @@ class Algorithm:
         by_group = block.statistics(name).mean_square
         squares = _by_row(by_group, layer)
         paces = _by_row(_paces(by_group) if self.options.precondition else torch.ones_like(by_group), layer)
-        count = max(1, _CHUNK_ELEMENTS // matrix.shape[1])
+        count = max(1, PIECE // matrix.shape[1])
         for start in range(0, matrix.shape[0], count):
             rows = slice(start, start + count)
             offsets = Offsets(matrix[rows], layer.grid)
@@ -164,7 +164,7 @@ class Algorithm:
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Some rows of a layer, few enough that they stay in a core's cache.
+    """A few rows of a layer.
 
     Attributes:
         layer: its name.

@@ -33,10 +33,10 @@ from torch import Tensor
 from edgewright.aq.block import Block, Layer
 from edgewright.aq.contract import AlgorithmOptions
 from edgewright.aq.statistics import Statistic
+from edgewright.memory import PIECE
 from edgewright.parallel import ordered_map
 from edgewright.rounding import Grid, QuantizedWeight, min_max, nearest, quantize
 
-_ELEMENTS = 1 << 18
 _SHARES = (1.0, 0.85, 0.7)
 _POWERS = (2.0, 0.5)
 _LEAST_SQUARES = 2.0
@@ -86,8 +86,8 @@ class Algorithm:
 
 
 def _pieces(layer: Layer) -> Iterator[tuple[Tensor, Grid]]:
-    """Rows that fit into a cache with what is made of them."""
-    for part in layer.matrix.split(max(1, _ELEMENTS // layer.matrix.shape[1])):
+    """A few rows each."""
+    for part in layer.matrix.split(max(1, PIECE // layer.matrix.shape[1])):
         yield part, layer.grid
 
 

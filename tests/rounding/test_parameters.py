@@ -93,7 +93,7 @@ def test_clipping_in_parts_gives_what_one_row_gives(monkeypatch):
     moments = torch.rand(7, 3, 4, 4, generator=generator)
     moments = moments @ moments.mT
     whole = clipped(matrix, grid, moments)
-    monkeypatch.setattr("edgewright.rounding.parameters._ELEMENTS", 24)
+    monkeypatch.setattr("edgewright.rounding.parameters.PIECE", 24)
     for one, other in zip(clipped(matrix, grid, moments), whole, strict=True):
         assert torch.equal(one, other)
 

@@ -29,6 +29,9 @@ from edgewright.progress import Progress, silent
 from edgewright.rounding import Grid, dequantize
 from edgewright.targets import Target
 
+OWN = "scheme"
+"""Name of the candidate that is the scheme's own precision."""
+
 _LAYERS = "layers"
 
 Assignment = tuple[int, ...]
@@ -93,7 +96,7 @@ def prepare(
         program: a float Program, or with integer weights from aq.
         target: the capability map.
         scheme: granularity, symmetry and calibration of every candidate; its `layers` stay as they are.
-        names: the candidates, precisions in short.
+        names: the candidates, precisions in short, or `OWN`.
         sample: calibration data.
         where: key of the scheme, the start of a message.
         progress: called for each row.
@@ -105,7 +108,7 @@ def prepare(
     plain = scheme.model_copy(update={"layers": {}})
     untouched = Resolved(plain, asked.values(), where)
     fixed = {node for node, by in asked.items() if own.at(*by) != untouched.at(*by)}
-    uniform = [_uniform(plain, scheme.resolved(name)) for name in names]
+    uniform = [plain if name == OWN else _uniform(plain, scheme.resolved(name)) for name in names]
     called = asked.values()
     parts = [
         None if wanted is None else _Part(name, wanted, annotate(module, target, Resolved(wanted, called, where)))

@@ -9,6 +9,7 @@ def run(context: stage.Context) -> None:
     from edgewright.datasets import Sample, SampleFile
     from edgewright.evaluate.judge import judge
     from edgewright.files import read_json, write_json
+    from edgewright.targets import cost_table
 
     program = ir.load(context.inputs["go"] / "program.pt2")
     sample = SampleFile.open(context.inputs["calibration"] / "sample.parquet")
@@ -17,9 +18,11 @@ def run(context: stage.Context) -> None:
     if scheme.search is not None:
         judged = Sample.load(context.inputs["calibration"] / "search.parquet")
         lost = judge(judged, context.params.models[context.item["model"]].task)
+        file = scheme.search.cost_file
+        costs = None if file is None else cost_table.read(context.workspace.root / file, f"gq.{name}.search.cost")
         found = gq.find_precisions(
-            program, target, scheme, sample, judged, judge=lost, resume=context.resume,
-            progress=context.progress("search"), where=f"gq.{name}",
+            program, target, scheme, sample, judged, judge=lost, measured=costs,
+            resume=context.resume, progress=context.progress("search"), where=f"gq.{name}",
         )
         found.require_reached(f"gq.{name}.search")
         write_json(context.out / "assignment.json", found.record)

@@ -34,22 +34,24 @@ class Search(Entry):
     ```yaml
     search: {method: amp, candidates: [w4a8, w8a8, w8a16, float], accept: {snr_db: 25}, cost: bytes, evaluations: 20}
     ```
-    `cost: table` reads `costs`, a file that `edgewright costs` measured; `evaluations` bounds how often a whole
-    quantized program runs over the search sample.
+    `cost` is also the file of a table that `edgewright costs` made, `costs/NAME.json`; `evaluations` bounds how often
+    a whole quantized program runs over the search sample.
     """
 
     method: str = "amp"
     candidates: tuple[Precision, ...] = ("w8a8", "float")
     accept: SearchBudget
     cost: str = "bytes"
-    costs: str | None = None
     evaluations: PositiveInt = 20
     options: Mapping[str, float] = {}
+
+    @property
+    def cost_file(self) -> str | None:
+        """The file of a cost table, where `cost` is one."""
+        return self.cost if self.cost.endswith(".json") else None
 
     @model_validator(mode="after")
     def _candidates(self) -> "Search":
         if len(set(self.candidates)) < len(self.candidates):
             raise ValueError("candidates: one is listed twice")
-        if (self.cost == "table") != (self.costs is not None):
-            raise ValueError("cost: table and costs: FILE go together")
         return self

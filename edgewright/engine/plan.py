@@ -146,6 +146,7 @@ class _Builder:
                 **named, "go": go, "target": target, "scheme": scheme,
                 "encodings": self.scheme_file(scheme, "encodings", "gq"),
                 "tuned": self.scheme_file(scheme, "tuned", "__init__"),
+                "costs": self.cost_file(scheme, target),
             }),
             "compile": (gq, {"model": model, "gq": gq, "target": target}),
         }
@@ -183,6 +184,17 @@ class _Builder:
         if path is not None and not (self.root / path).is_file():
             raise ConfigError(f"params.yaml: gq.{scheme}.{field}: no file {path}")
         return f"stages/{stand_in}.py" if path is None else str(PurePosixPath(path))
+
+    def cost_file(self, scheme: str, target: str) -> str:
+        """Path of the cost table that DVC depends on, of this target and all candidates; else a file of `stages`."""
+        search = self.params.gq[scheme].search
+        if search is None or search.cost_file is None:
+            return "stages/go.py"
+        from edgewright.targets import cost_table
+
+        where = f"params.yaml: gq.{scheme}.search.cost"
+        cost_table.read(self.root / search.cost_file, where).check(target, search.candidates, where)
+        return str(PurePosixPath(search.cost_file))
 
     def source(self, source: str, where: str, stand_in: str) -> str:
         """Path that DVC depends on; `stand_in` for what lies on the hub, which DVC cannot see."""

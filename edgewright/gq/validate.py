@@ -41,7 +41,8 @@ def check_methods(scheme: GqScheme, where: str) -> None:
                     calibration.load(item.method, item.options, f"{place}.tensors.{pattern}")
     if scheme.search is not None:
         methods.options_of(scheme.search, f"{where}.search")
-        registry.module(COSTS, scheme.search.cost)
+        if scheme.search.cost_file is None:
+            registry.module(COSTS, scheme.search.cost)
 
 
 def check_corrections(scheme: GqScheme, where: str) -> None:

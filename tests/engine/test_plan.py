@@ -10,6 +10,7 @@ from edgewright.config import Params, load
 from edgewright.engine import plan
 from edgewright.engine.workspace import STAGES, Workspace
 from edgewright.errors import ConfigError
+from edgewright.targets.cost_table import CostTable
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -48,7 +49,7 @@ def test_each_shared_prefix_is_there_once(root: Path) -> None:
     }
     assert found["gq"]["m--c--a4--t1--w8a8"] == {
         "model": "m", "go": "m--c--a4--t1", "calibration": "m--c", "target": "t1", "scheme": "w8a8",
-            "encodings": "stages/gq.py", "tuned": "stages/__init__.py",
+            "encodings": "stages/gq.py", "tuned": "stages/__init__.py", "costs": "stages/go.py",
     }
 
 
@@ -128,6 +129,20 @@ def test_missing_weights_is_one_line(root: Path) -> None:
     model = {"task": "regression", "factory": "a:b", "weights": "w.safetensors", "input": {"shape": [1]}}
     with pytest.raises(ConfigError, match=r"models\.m\.weights: no file w\.safetensors"):
         build(root, models={"m": model | {"calibration": "c", "holdout": "h"}})
+
+
+def test_a_cost_table_is_an_input_of_gq_and_must_fit(root: Path) -> None:
+    search = {"candidates": ["w8a8", "float"], "accept": {"snr_db": 20}, "cost": "costs/t.json"}
+    gq = {**PARAMS["gq"], "w8a8": {"weights": {"bits": 8}, "search": search}}
+    with pytest.raises(ConfigError, match=r"gq\.w8a8\.search\.cost: t\.json is no readable cost table"):
+        build(root, gq=gq)
+    table = CostTable("t1", "ms", "x", None, {"w8a8": {"a": 1.0}, "float": {"a": 2.0}})
+    table.write(root / "costs/t.json")
+    with pytest.raises(ConfigError, match="the table is of target t1, not of t2"):
+        build(root, gq=gq)
+    one = [{"model": "m", "gq": "w8a8", "target": "t1"}]
+    item = build(root, gq=gq, variants=one)["gq"]["m--c--none--t1--w8a8"]
+    assert item["costs"] == "costs/t.json"
 
 
 def test_synthetic_data_depends_on_the_stage_alone(root: Path) -> None:

@@ -19,6 +19,7 @@ from edgewright.gq.search.result import Found, found
 from edgewright.gq.search.trials import Judge, Scorer, Trials
 from edgewright.progress import Progress, silent
 from edgewright.targets import Target
+from edgewright.targets.cost_table import CostTable
 from edgewright.threads import one_thread
 
 
@@ -30,6 +31,7 @@ def find_precisions(
     judged: Samples,
     *,
     judge: Judge | None = None,
+    measured: CostTable | None = None,
     resume: Path | None = None,
     progress: Progress = silent,
     where: str = "gq",
@@ -45,6 +47,7 @@ def find_precisions(
         sample: calibration data.
         judged: the search sample, that no other stage looks at.
         judge: drop of the task's metric from the logits of `judged`; needed by a budget in it.
+        measured: the table of a scheme whose `cost` is a file.
         resume: folder of evaluations; a second call with it goes on behind them.
         progress: called after each evaluation.
         where: key of the scheme, the start of a message.
@@ -63,7 +66,9 @@ def find_precisions(
                              f"of {', '.join(wanted.candidates)}")
         scorer = Scorer(candidates.module, judged, judge)
         contributions = Contributions(candidates, scorer.batches)
-        return mixed(scheme, candidates, contributions, scorer, resume=resume, progress=progress, where=where)
+        return mixed(
+            scheme, candidates, contributions, scorer, measured=measured, resume=resume, progress=progress, where=where
+        )
 
 
 def mixed(
@@ -72,6 +77,7 @@ def mixed(
     contributions: Contributions,
     scorer: Scorer,
     *,
+    measured: CostTable | None = None,
     resume: Path | None = None,
     progress: Progress = silent,
     where: str = "gq",
@@ -86,7 +92,7 @@ def mixed(
     """
     assert scheme.search is not None
     wanted = scheme.search
-    costs = Costs(candidates, wanted.cost)
+    costs = Costs(candidates, wanted.cost, measured)
     trials = Trials(candidates, scorer, wanted.evaluations, resume, progress)
     problem = methods.Problem(wanted, candidates, costs, contributions, trials)
     options = methods.options_of(wanted, f"{where}.search")

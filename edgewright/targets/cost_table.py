@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from edgewright.files import write_json
 
 SCHEMA = 1
 UNITS = ("cycles", "ms")
-_KEYS = ("schema", "target", "unit", "source", "host", "precisions")
+_KEYS = ("schema", "target", "unit", "source", "host", "precisions", "conversions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class CostTable:
         source: toolchain and version.
         host: the machine that measured; None for an estimate, which no machine decides.
         precisions: for each precision in short the cost of each module scope; "" holds what belongs to none.
+        conversions: for each pair of precisions, `w8a16 w8a8` in the order of the alphabet, the cost of an element
+            that passes from a module of one to a module of the other.
     """
 
     target: str
@@ -32,6 +34,11 @@ class CostTable:
     source: str
     host: Mapping[str, Any] | None
     precisions: Mapping[str, Mapping[str, float]]
+    conversions: Mapping[str, float] = field(default_factory=dict)
+
+    def conversion(self, one: str, other: str) -> float:
+        """The cost of an element between two precisions; 0 where the table has none."""
+        return self.conversions.get(pair(one, other), 0.0)
 
     def check(self, target: str, candidates: Sequence[str], where: str) -> None:
         """Refuse a table of another target, or one that lacks a candidate.
@@ -51,7 +58,13 @@ class CostTable:
         """Write it as JSON with sorted keys: the same table gives the same bytes."""
         path.parent.mkdir(parents=True, exist_ok=True)
         precisions = {name: dict(sorted(costs.items())) for name, costs in sorted(self.precisions.items())}
-        write_json(path, {"schema": SCHEMA, **asdict(self), "precisions": precisions})
+        conversions = dict(sorted(self.conversions.items()))
+        write_json(path, {"schema": SCHEMA, **asdict(self), "precisions": precisions, "conversions": conversions})
+
+
+def pair(one: str, other: str) -> str:
+    """The key of two precisions in `conversions`."""
+    return " ".join(sorted((one, other)))
 
 
 def read(path: Path, where: str) -> CostTable:
@@ -70,9 +83,9 @@ def read(path: Path, where: str) -> CostTable:
     if content["schema"] != SCHEMA or content["unit"] not in UNITS:
         raise ConfigError(f"{where}: {path.name}: schema {content['schema']} in {content['unit']}; this version reads "
                           f"schema {SCHEMA} in {' or '.join(UNITS)}")
-    for name, costs in content["precisions"].items():
+    groups = {f"precisions.{name}": costs for name, costs in content["precisions"].items()}
+    for name, costs in {**groups, "conversions": content["conversions"]}.items():
         for scope, cost in costs.items():
             if type(cost) not in (int, float) or not math.isfinite(cost) or cost < 0:
-                raise ConfigError(f"{where}: {path.name}: precisions.{name}: '{scope}': {cost} is not a cost of 0 or "
-                                  "more")
+                raise ConfigError(f"{where}: {path.name}: {name}: '{scope}': {cost} is not a cost of 0 or more")
     return CostTable(**{key: value for key, value in content.items() if key != "schema"})

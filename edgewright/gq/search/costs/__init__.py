@@ -6,12 +6,12 @@ says, or in float where `plan` is None.
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
-
-from torch.fx import Node
 
 from edgewright import registry
 from edgewright.gq.search import COSTS
+from edgewright.gq.search.borders import Border, borders
 from edgewright.gq.search.candidates import Assignment, Candidates
 from edgewright.ir import scope
 from edgewright.targets.cost_table import CostTable
@@ -20,7 +20,13 @@ FLOAT_BITS = 32
 
 
 class Costs:
-    """The cost of each unit at each candidate, [units][candidates]; it adds up."""
+    """The cost of each unit at each candidate, [units][candidates]; it adds up.
+
+    A measured table has a cost for each element that passes between units of different precision, too.
+    """
+
+    _borders: tuple[Border, ...]
+    _conversions: Mapping[frozenset[int], float]
 
     def __init__(self, candidates: Candidates, name: str, measured: CostTable | None = None) -> None:
         """Ask the cost `name` of every operator, or read `measured`.
@@ -30,7 +36,7 @@ class Costs:
         """
         if measured is None:
             cost = registry.load(COSTS, name).cost
-            self._rest = 0.0
+            self._rest, self._borders, self._conversions = 0.0, (), {}
             self.table = tuple(
                 tuple(
                     sum(float(cost(candidates.module, node, precision.plans.get(node))) for node in unit.operators)
@@ -40,6 +46,11 @@ class Costs:
             )
         else:
             self.table, self._rest = _looked_up(candidates, measured)
+            self._borders = borders(candidates)
+            self._conversions = {
+                frozenset((first, second)): measured.conversion(one.name, other.name)
+                for (first, one), (second, other) in combinations(enumerate(candidates.precisions), 2)
+            }
         most = max(
             (sum(row[index] for row in self.table) for index in range(len(candidates.precisions))), default=0.0
         )
@@ -47,7 +58,11 @@ class Costs:
 
     def of(self, assignment: Assignment) -> float:
         """Cost of an assignment, in the unit of the cost."""
-        return self._rest + sum(row[index] for row, index in zip(self.table, assignment, strict=True))
+        converted = (
+            item.elements * self._conversions[frozenset((assignment[item.producer], assignment[item.consumer]))]
+            for item in self._borders if assignment[item.producer] != assignment[item.consumer]
+        )
+        return self._rest + sum(row[index] for row, index in zip(self.table, assignment, strict=True)) + sum(converted)
 
     def share(self, assignment: Assignment) -> float:
         """Cost as a share of that of the dearest candidate everywhere."""
@@ -70,12 +85,6 @@ def _looked_up(candidates: Candidates, measured: CostTable) -> tuple[tuple[tuple
         for found in scopes
     )
     return table, sum(cost for name, cost in sorted(columns[0].items()) if name not in sharers)
-
-
-def shape_of(node: Node) -> tuple[int, ...]:
-    """Shape of a node's value, 1 for a dimension that is free."""
-    value: Any = node.meta["val"]
-    return tuple(size if isinstance(size, int) else 1 for size in value.shape)
 
 
 def listed(costs: Costs, candidates: Candidates) -> list[Mapping[str, Any]]:

@@ -10,7 +10,8 @@ from torch.fx import GraphModule, Node
 
 from edgewright.gq.annotate import Quantized
 from edgewright.gq.operators import channel_axis, takes_weight, weight_of
-from edgewright.gq.search.costs import FLOAT_BITS, shape_of
+from edgewright.gq.search.costs import FLOAT_BITS
+from edgewright.gq.search.shapes import shape_of
 from edgewright.ir import operator_name
 
 

@@ -65,6 +65,8 @@ bench-gq: $(INSTALLED)         # int8, w4a8, mixed precision and latency against
 	python -m benchmarks.gq.latency --table docs/latency-benchmark.md || failed=1; exit $$failed
 bench-gq-memory: $(INSTALLED)  # peak memory against the number of calibration samples
 	@python -m benchmarks.calibration_memory
+bench-fail-fast: $(INSTALLED)  # every scheme that a target cannot do, refused in less than two seconds
+	@python -m benchmarks.fail_fast
 bench-swap: $(INSTALLED)       # the language model through every algorithm by editing one field
 	@python -m benchmarks.swap
 bench-tinpu: $(INSTALLED)      # tinpu's integer ONNX against int64 arithmetic on 1,000 inputs, bit for bit; top-1 of the ResNets

@@ -112,7 +112,7 @@ def _replaced(word: str, stand_ins: dict[str, str]) -> str:
     return word.replace("/KEY", f"/{KEY}")
 
 
-OWN = ("init", "probe", "tune")
+OWN = ("costs", "init", "probe", "sensitivity", "tune")
 """Commands whose examples have tests of their own: they need another folder, or real artifacts."""
 
 # an object store is not to be had here

@@ -193,6 +193,9 @@ class _Builder:
         from edgewright.targets import cost_table
 
         where = f"params.yaml: gq.{scheme}.search.cost"
+        if not (self.root / search.cost_file).is_file():
+            raise ConfigError(f"{where}: no file {search.cost_file}; with cost: bytes in its place `edgewright costs "
+                              "VARIANT` makes it")
         cost_table.read(self.root / search.cost_file, where).check(target, search.candidates, where)
         return str(PurePosixPath(search.cost_file))
 

@@ -46,7 +46,7 @@ class CostTable:
         Raises:
             ConfigError: `where` and the way out are named.
         """
-        again = "`edgewright costs VARIANT` makes one"
+        again = "with cost: bytes in its place `edgewright costs VARIANT` makes one that fits"
         if self.target != target:
             raise ConfigError(f"{where}: the table is of target {self.target}, not of {target}; {again}")
         for name in candidates:

@@ -47,7 +47,7 @@ def test_another_file_is_refused(tmp_path, text, message):
 
 def test_a_table_of_another_target_or_without_a_candidate_is_refused():
     TABLE.check("ethos-u85-256", ["w8a8"], "here")
-    with pytest.raises(ConfigError, match="of target ethos-u85-256, not of xnnpack; `edgewright costs VARIANT`"):
+    with pytest.raises(ConfigError, match="of target ethos-u85-256, not of xnnpack; with cost: bytes in its place"):
         TABLE.check("xnnpack", ["w8a8"], "here")
     with pytest.raises(ConfigError, match=r"no costs of 'w8a16' \(did you mean 'w8a8'\?\)"):
         TABLE.check("ethos-u85-256", ["w8a8", "w8a16"], "here")

@@ -74,7 +74,7 @@ def test_what_the_readme_names_exists():
     text = (ROOT / "README.md").read_text()
     for path in re.findall(r"\]\(([\w/.-]+)\)", text):
         assert (ROOT / path).is_file(), path
-    made = set(re.findall(r"`(?:make )?(bench-\w+)", text))
+    made = set(re.findall(r"`(?:make )?(bench-[\w-]+)", text))
     makefile = (ROOT / "Makefile").read_text()
     assert made
     assert all(re.search(rf"^{name}:", makefile, re.MULTILINE) for name in made)

@@ -42,11 +42,12 @@ def search(job: dict, visited: points.Visited) -> None:
     def score(model, rows):
         visited.evaluations += 1
         run, _ = runner(model)
-        each = [(run(row["x"]), row["x"]) for row in rows]
-        output = np.concatenate([item for item, _ in each])
-        errors = np.square(output - reference[: len(output)]).sum(1)
+        # The items are those of the dataset before its transform: indices.
+        indices = list(rows)
+        output = np.concatenate([run(judged[index : index + 1]) for index in indices])
+        errors = np.square(output - reference[indices]).sum(1)
         # A ratio that falls when the error grows, at most 100 as NNCF's drop in points wants it.
-        power = np.square(reference[: len(output)]).sum(1)
+        power = np.square(reference[indices]).sum(1)
         return 100.0 - 100.0 * float(errors.sum() / power.sum()), [float(-item) for item in errors]
 
     for drop in job["setting"]["drops"]:

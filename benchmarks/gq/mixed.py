@@ -100,6 +100,10 @@ def run(search: Search, model: str, home: Path, again: bool) -> dict[str, Any]:
             print(done.stderr[-2000:], file=sys.stderr)
             return {"error": (done.stderr.strip().splitlines() or ["?"])[-1]}
     found: dict[str, Any] = json.loads(path.read_text())
+    if "float" not in search.kind:
+        # A search may look at the float network first, which is no mix of its candidates.
+        most = 4 * sum(item.numel() for item in models.exported(model).state_dict.values() if item.dim() > 1)
+        found["points"] = [item for item in found["points"] if item["bytes"] < most]
     return found
 
 

@@ -82,6 +82,11 @@ def _images(model: str, split: str) -> Data:
     return Data(scaled.astype(np.float32), np.asarray(table["label"]))
 
 
+def network(model: str) -> torch.nn.Module:
+    """The float module of a language model, new each time."""
+    return load(language.prepare(model, _HOME), ROOT).module
+
+
 @cache
 def exported(model: str) -> ExportedProgram:
     """The float Program of a model, as exported."""
@@ -95,26 +100,20 @@ def exported(model: str) -> ExportedProgram:
 
 
 def write(model: str, folder: Path) -> dict[str, Path]:
-    """The files that the workers read, made once: the network as ONNX, as exported and prepared, and its inputs."""
-    names = ("exported.onnx", "float.onnx", "calibration.npy", "test.npy")
+    """The files that the workers read, made once: the network as ONNX, prepared, and its inputs."""
+    names = ("float.onnx", "calibration.npy", "test.npy")
     paths = {name: folder / f"{model}-{name}" for name in names}
     if not all(path.is_file() for path in paths.values()):
         folder.mkdir(parents=True, exist_ok=True)
         inputs = data(model, "calib").inputs
-        module = exported(model).module(check_guards=False)
-        # Unoptimized: its batch norms are not folded, for a toolchain that does that itself.
-        _to_onnx(module, inputs[:2], paths["exported.onnx"], optimize=False)
-        _to_onnx(module, inputs[:2], paths["float.onnx"], optimize=True)
+        _to_onnx(exported(model).module(check_guards=False), inputs[:2], paths["float.onnx"])
         np.save(paths["calibration.npy"], inputs)
         np.save(paths["test.npy"], data(model, "test").inputs)
-    return {
-        "exported": paths["exported.onnx"], "onnx": paths["float.onnx"], "calibration": paths["calibration.npy"],
-        "test": paths["test.npy"],
-    }  # fmt: skip
+    return {"onnx": paths["float.onnx"], "calibration": paths["calibration.npy"], "test": paths["test.npy"]}
 
 
-def _to_onnx(module: torch.nn.Module, example: Inputs, path: Path, optimize: bool) -> None:
+def _to_onnx(module: torch.nn.Module, example: Inputs, path: Path) -> None:
     torch.onnx.export(
         module, (torch.from_numpy(example),), str(path), dynamo=True, opset_version=21, verbose=False,
-        input_names=["x"], dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False, optimize=optimize,
+        input_names=["x"], dynamic_shapes=({0: torch.export.Dim("batch")},), external_data=False,
     )  # fmt: skip

@@ -10,11 +10,14 @@ def prepare(job: dict):
     import onnx
     from aimet_common.defs import QuantScheme
     from aimet_onnx.quantsim import QuantizationSimModel
+    from aimet_onnx.utils import duplicate_shared_initializers
 
     model, images, setting = onnx.load(job["onnx"]), np.load(job["calibration"]), job["setting"]
     scheme = {
         "min-max": QuantScheme.post_training_tf, "tf-enhanced": QuantScheme.post_training_tf_enhanced,
     }[setting["ranges"]]  # fmt: skip
+
+    duplicate_shared_initializers(model.graph)
 
     def quantize():
         simulation = QuantizationSimModel(

@@ -13,7 +13,7 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 
 def main(prepare: Callable[[dict], Callable[[], Run]]) -> None:
-    """Run the job of `sys.argv[1]`: a JSON file with model, onnx, exported, calibration, test, batch, setting, out.
+    """Run the job of `sys.argv[1]`: a JSON file with model, onnx, calibration, test, batch, setting, out.
 
     `prepare` imports and loads; what it returns quantizes, which is measured, and gives a function from inputs to
     outputs, whose outputs for the test inputs are written to `out`/logits.npy.

@@ -12,8 +12,7 @@ def prepare(job: dict):
     import onnx
     from nncf import AdvancedQuantizationParameters, QuantizationPreset
 
-    # As exported: NNCF lifts the ranges of weights to a hundredth of the widest, which hurts folded batch norms.
-    model, images, setting = onnx.load(job["exported"]), np.load(job["calibration"]), job["setting"]
+    model, images, setting = onnx.load(job["onnx"]), np.load(job["calibration"]), job["setting"]
 
     def quantize():
         # It averages the extremes of its batches: one row a batch would clip the brightest images.

@@ -18,7 +18,7 @@ def _weight_bytes(path: str) -> float:
     quantized = {node.input[0] for node in graph.node if node.op_type in ("DequantizeLinear", "QuantizeLinear")}
     total = 0
     for item in graph.initializer:
-        if len(item.dims) > 1:
+        if len(item.dims) > 1 and (item.name in quantized or item.data_type in size):
             # NNCF keeps some weights in float in front of a quantize operator; they are integers once it is folded.
             bytes_each = 1 if item.name in quantized else size[item.data_type]
             total += int(np.prod(item.dims)) * bytes_each
@@ -52,7 +52,7 @@ def search(job: dict, visited: points.Visited) -> None:
 
     for drop in job["setting"]["drops"]:
         made = nncf.quantize_with_accuracy_control(
-            onnx.load(job["exported"]),
+            onnx.load(job["onnx"]),
             nncf.Dataset(range(0, len(calibration), 50), lambda at: {"x": calibration[at : at + 50]}),
             nncf.Dataset(range(len(judged)), lambda index: {"x": judged[index : index + 1]}),
             score, max_drop=drop, subset_size=len(range(0, len(calibration), 50)),

@@ -6,12 +6,11 @@ from benchmarks.gq.workers import harness
 
 def prepare(job: dict):
     import torch
-    from torch.export import unflatten
     from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
 
     from benchmarks.gq import models
 
-    module = unflatten(models.exported(job["model"]))
+    module = models.network(job["model"])
 
     def quantize():
         quantize_(module, Int8DynamicActivationInt8WeightConfig())

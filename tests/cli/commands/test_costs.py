@@ -33,7 +33,6 @@ def test_the_table_is_written_and_can_be_named(tunable):  # noqa: F811
 def test_what_is_wrong_is_one_line_before_compute(tunable, words, message):  # noqa: F811
     done = called(*words)
     assert isinstance(done.exception, ConfigError)
-    assert isinstance(done.exception, ConfigError)
     with pytest.raises(ConfigError, match=message):
         raise done.exception
 
